@@ -1,0 +1,1 @@
+"""photofix: restore photos with neural networks."""

@@ -1,0 +1,1 @@
+"""Networks: one a file, plain modules that do no input or output."""

@@ -1,0 +1,67 @@
+"""What a photo is here: pixels at the depth the file had, how they are encoded, and what the file says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+#: How stored values follow light: the sRGB curve (or the ICC profile's own, which we leave alone), or proportional.
+Encoding = Literal["srgb", "linear"]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What travels with the pixels, as bytes that we pass on and do not interpret.
+
+    exif is a TIFF structure (no "Exif\\0\\0" before it) whose Orientation says 1, xmp an XML packet, icc a profile.
+    """
+
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    icc: bytes | None = None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A developed picture, upright.
+
+    pixels: (H, W, 1) gray or (H, W, 3) RGB; uint8 or uint16 over their full range, or float32 with white at 1
+        (values outside [0, 1] are kept).
+    alpha: (H, W), of the same dtype, or None; not premultiplied.
+    format: the file format it was read from ("jpeg", "png", "tiff", "webp", "avif", "exr", "hdr", "pnm", "raw"), or "".
+    notes: what reading had to change, in words for the user ("first of 12 frames").
+    """
+
+    pixels: np.ndarray
+    encoding: Encoding = "srgb"
+    alpha: np.ndarray | None = None
+    metadata: Metadata = field(default_factory=Metadata)
+    format: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class RawPhoto:
+    """A camera's mosaic and what is needed to develop it.
+
+    mosaic: (H, W) uint16, the visible area as LibRaw gives it, sensor numbers.
+    pattern: the 2 x 2 color filter at the mosaic's top left corner, row by row: "RGGB", "BGGR", "GRBG" or "GBRG".
+    black: black level of the four places of the pattern, in sensor numbers.
+    white: the sensor number of clipping.
+    noise: (shot, read) of the four places of the pattern, variance = shot * signal + read with black 0 and white 1;
+        None where the file does not say.
+    iso: the sensitivity the file names, or None.
+    data: the whole RAW file, from which it is developed.
+    """
+
+    mosaic: np.ndarray
+    pattern: str
+    black: tuple[float, float, float, float]
+    white: float
+    noise: tuple[tuple[float, float], ...] | None
+    iso: int | None
+    data: bytes
+    metadata: Metadata = field(default_factory=Metadata)
+    camera: str = ""

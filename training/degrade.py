@@ -1,0 +1,206 @@
+"""Noise as it comes about: white and Gaussian, or made by a sensor and carried through a camera's own development.
+
+Everything is drawn per patch from a numpy generator and works on float32 (H, W, 3) pictures, sRGB-encoded in [0, 1].
+The camera follows "Unprocessing Images for Learned Raw Denoising" (Brooks et al., CVPR 2019): invert the development,
+add shot and read noise, develop again; here the second development also sharpens, smooths noise and writes a JPEG.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from photofix.noise import stabilise
+
+#: Rec. 709 luminance weights, to split noise into lightness and color.
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+
+#: XYZ to camera matrices of four consumer cameras with unlike dyes, as Adobe publishes them (D65); only mixtures are used.
+_XYZ_TO_CAMERA = np.array(
+    [
+        [[1.0234, -0.2969, -0.2266], [-0.5625, 1.6328, -0.0469], [-0.0703, 0.2188, 0.6406]],
+        [[0.4913, -0.0541, -0.0202], [-0.6130, 1.3513, 0.2906], [-0.1564, 0.2151, 0.7183]],
+        [[0.8380, -0.2630, -0.0639], [-0.2887, 1.0725, 0.2496], [-0.0627, 0.1427, 0.5438]],
+        [[0.6596, -0.2079, -0.0562], [-0.4782, 1.3016, 0.1933], [-0.0970, 0.1581, 0.5181]],
+    ]
+)
+_RGB_TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """One imagined camera and exposure: how the scene reaches the mosaic, and how noisy it is there."""
+
+    rgb_to_camera: np.ndarray
+    red_gain: float
+    blue_gain: float
+    exposure: float
+    shot: float
+    read: float
+
+
+def draw_camera(rng: np.random.Generator, shot_range: tuple[float, float], exposure: float = 1.0) -> Camera:
+    """A camera with shot noise in the range (variance = shot * signal + read, white = 1)."""
+    mixture = rng.dirichlet(np.ones(len(_XYZ_TO_CAMERA)))
+    matrix = np.tensordot(mixture, _XYZ_TO_CAMERA, 1) @ _RGB_TO_XYZ
+    shot = float(np.exp(rng.uniform(*np.log(shot_range))))
+    # Read variance grows almost with the square of the gain (Brooks et al. fit 2.18 log shot + 1.2 to real phones);
+    # wider here, since large sensors read with less noise.
+    read = float(np.exp(2.18 * np.log(shot) + rng.normal(0.6, 0.9)))
+    return Camera(
+        (matrix / matrix.sum(1, keepdims=True)).astype(np.float32),
+        rng.uniform(1.4, 2.6),
+        rng.uniform(1.3, 2.4),
+        exposure,
+        shot,
+        read,
+    )
+
+
+def to_camera(photo: np.ndarray, camera: Camera) -> np.ndarray:
+    """Linear camera colors (H, W, 3) of a photo: tone curve, gamma, color matrix and white balance inverted."""
+    linear = srgb_to_linear(inverse_smoothstep(photo)) @ camera.rgb_to_camera.T
+    gains = np.array([1 / camera.red_gain, 1, 1 / camera.blue_gain], dtype=np.float32)
+    # Highlights keep their value in every channel, so that clipped white is white before the balance too.
+    weight = np.clip((photo.mean(2, keepdims=True) - 0.9) / 0.1, 0, 1) ** 2
+    return np.clip(linear * np.maximum(gains, weight) * camera.exposure, 0, 1)
+
+
+def mosaic(linear: np.ndarray) -> np.ndarray:
+    """The RGGB mosaic (H, W) of linear camera colors (H, W, 3)."""
+    out = linear[:, :, 1].copy()
+    out[::2, ::2], out[1::2, 1::2] = linear[::2, ::2, 0], linear[1::2, 1::2, 2]
+    return out
+
+
+def sense(signal: np.ndarray, camera: Camera, rng: np.random.Generator) -> np.ndarray:
+    """Signal with shot (Poisson) and read (Gaussian) noise, clipped at white; may be negative."""
+    shot = rng.poisson(np.maximum(signal, 0) / camera.shot) * camera.shot
+    return np.minimum(shot + rng.normal(0, np.sqrt(camera.read), signal.shape), 1).astype(np.float32)
+
+
+def pattern_noise(camera: Camera, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Row and column offsets of the readout, noticeable only at high gain; (H, W) of a mosaic."""
+    strength = np.sqrt(camera.read) * min(1.0, camera.shot / 0.01) * rng.uniform(0, 0.3)
+    rows, columns = rng.normal(0, strength, (shape[0], 1)), rng.normal(0, strength / 2, (1, shape[1]))
+    return (rows + columns).astype(np.float32)
+
+
+def pack(plane: np.ndarray) -> np.ndarray:
+    """An (H, W) RGGB mosaic as four planes (4, H / 2, W / 2): R, G beside R, G beside B, B."""
+    return np.stack([plane[::2, ::2], plane[::2, 1::2], plane[1::2, ::2], plane[1::2, 1::2]])
+
+
+def raw_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Stabilised noisy and clean packed planes (4, h, w) and the noise level plane (1, h, w), for the raw network."""
+    camera = draw_camera(rng, (1e-5, 4e-2), exposure=float(np.exp(rng.uniform(np.log(0.1), 0))))
+    clean = mosaic(to_camera(photo, camera))
+    noisy = sense(clean, camera, rng)
+    if rng.random() < 0.3:
+        noisy = np.minimum(noisy + pattern_noise(camera, clean.shape, rng), 1)
+    # The profile that a user's file carries is never exact.
+    shot, read = camera.shot * np.exp(rng.normal(0, 0.05)), camera.read * np.exp(rng.normal(0, 0.1))
+    planes, level = stabilise(pack(noisy), shot, read)
+    target, _ = stabilise(pack(clean), shot, read)
+    return planes, target, np.full((1, *planes.shape[1:]), level, np.float32)
+
+
+def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A noisy photo out of a camera, and the same without noise and compression."""
+    if rng.random() < 0.5:  # seen pixel by pixel, a camera's picture is softer than a shrunk one
+        photo = _soften(photo, rng)
+    camera = draw_camera(rng, (2e-5, 1.2e-2))
+    clean = mosaic(to_camera(photo, camera))
+    noisy = sense(clean, camera, rng)
+    demosaic = rng.choice([cv2.COLOR_BayerRGGB2BGR, cv2.COLOR_BayerRGGB2BGR_EA])
+    look = _draw_look(rng)
+    target, observed = (look.develop(_demosaic(plane, demosaic), camera) for plane in (clean, noisy))
+    observed = target + look.smooth_noise(observed - target)
+    target, observed = (look.sharpen(picture) for picture in (target, observed))
+    if rng.random() < 0.25:
+        target, observed = (cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for picture in (target, observed))
+    return _compress(np.clip(observed, 0, 1), rng), np.clip(target, 0, 1)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How a camera finishes a picture."""
+
+    tone: float  # 0 = plain sRGB, 1 = full S-curve
+    luminance_blur: float  # standard deviations of the camera's own noise smoothing, in pixels
+    chroma_blur: float
+    kept: float  # part of the noise that escapes that smoothing
+    sharpening: float
+
+    def develop(self, linear: np.ndarray, camera: Camera) -> np.ndarray:
+        balanced = linear * np.array([camera.red_gain, 1, camera.blue_gain], np.float32) / camera.exposure
+        rgb = np.clip(balanced, 0, 1) @ np.linalg.inv(camera.rgb_to_camera).T.astype(np.float32)
+        encoded = linear_to_srgb(np.clip(rgb, 0, 1))
+        return encoded + self.tone * (encoded * encoded * (3 - 2 * encoded) - encoded)
+
+    def smooth_noise(self, noise: np.ndarray) -> np.ndarray:
+        if self.kept == 1:
+            return noise
+        luminance = (noise @ LUMINANCE)[:, :, None]
+        smooth = _blur(luminance[:, :, 0], self.luminance_blur)[:, :, None] + _blur(noise - luminance, self.chroma_blur)
+        return self.kept * noise + (1 - self.kept) * smooth
+
+    def sharpen(self, picture: np.ndarray) -> np.ndarray:
+        return picture if not self.sharpening else picture + self.sharpening * (picture - _blur(picture, 1.0))
+
+
+def _draw_look(rng: np.random.Generator) -> _Look:
+    smoothed = rng.random() < 0.6
+    return _Look(
+        tone=rng.uniform(0.3, 1),
+        luminance_blur=rng.uniform(0.4, 1.2),
+        chroma_blur=rng.uniform(0.6, 2.5),
+        kept=rng.uniform(0.1, 0.8) if smoothed else 1.0,
+        sharpening=rng.uniform(0.2, 1.2) if rng.random() < 0.5 else 0.0,
+    )
+
+
+def _soften(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    side = photo.shape[0]
+    small = int(side / rng.uniform(1.1, 2.2)) // 2 * 2
+    top, left = rng.integers(0, side - small + 1, 2)
+    return np.clip(cv2.resize(photo[top : top + small, left : left + small], (side, side), interpolation=cv2.INTER_CUBIC), 0, 1)
+
+
+def _demosaic(plane: np.ndarray, method: int) -> np.ndarray:
+    # OpenCV demosaics integers: a pedestal keeps what lies below black.
+    levels = np.clip((plane * 0.9 + 0.08) * 65535 + 0.5, 0, 65535).astype(np.uint16)
+    return (cv2.cvtColor(levels, method)[:, :, ::-1].astype(np.float32) / 65535 - 0.08) / 0.9
+
+
+def _compress(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    levels = (picture[:, :, ::-1] * 255 + 0.5).astype(np.uint8)
+    if rng.random() < 0.15:
+        return levels[:, :, ::-1].astype(np.float32) / 255
+    sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if rng.random() < 0.5 else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+    settings = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(75, 100)), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    _, data = cv2.imencode(".jpg", levels, settings)
+    return cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1].astype(np.float32) / 255
+
+
+def _blur(picture: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+
+
+def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1; 0.5 -> 0.2140."""
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((np.maximum(encoded, 0) + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1; 0.2140 -> 0.5."""
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 1e-8) ** (1 / 2.4) - 0.055).astype(np.float32)
+
+
+def inverse_smoothstep(encoded: np.ndarray) -> np.ndarray:
+    """The picture before the tone curve 3 x^2 - 2 x^3 (Brooks et al. 2019, equation 4); 0.5 -> 0.5."""
+    return 0.5 - np.sin(np.arcsin(1 - 2 * np.clip(encoded, 0, 1)) / 3)

@@ -1,0 +1,33 @@
+"""Clean photographs to train on, decoded once into memory, and random crops of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+#: Photos whose index is a multiple of this are held out: never trained on, for choosing between recipes.
+HELD_OUT_EVERY = 40
+
+
+def load(folder: Path, shards: list[str], held_out: bool = False) -> list[np.ndarray]:
+    """Photographs of the shards as (H, W, 3) uint8 RGB arrays: the training part or the held-out part."""
+    files = sorted(file for shard in shards for file in (folder / shard).glob("*.jpg"))
+    chosen = [file for i, file in enumerate(files) if (i % HELD_OUT_EVERY == 0) == held_out]
+    return [cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1].copy() for file in chosen]
+
+
+def crop(photos: list[np.ndarray], areas: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
+    """A random (side, side, 3) uint8 crop, turned and mirrored; a photo is drawn in proportion to its area."""
+    photo = photos[rng.choice(len(photos), p=areas)]
+    top, left = (rng.integers(0, size - side + 1) for size in photo.shape[:2])
+    patch = photo[top : top + side, left : left + side]
+    patch = np.rot90(patch, rng.integers(4))
+    return patch[:, ::-1] if rng.random() < 0.5 else patch
+
+
+def area_weights(photos: list[np.ndarray]) -> np.ndarray:
+    """Probability of each photo, in proportion to its pixels."""
+    areas = np.array([photo.shape[0] * photo.shape[1] for photo in photos], dtype=np.float64)
+    return areas / areas.sum()
