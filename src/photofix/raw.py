@@ -1,0 +1,333 @@
+"""RAW files: the camera's mosaic out, and developed by LibRaw with another mosaic in its place.
+
+Bayer mosaics come as they are (RawPhoto), to be denoised before anything is made of them. What is no 2 x 2 mosaic of
+red, green and blue is developed first, linear in light, and comes as a Photo that says so.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from photofix.errors import ReadError
+from photofix.metadata import (
+    Directory,
+    exif_of_tiff,
+    numbers,
+    read_directory,
+    subdirectories,
+    upright_exif,
+    upright_xmp,
+)
+from photofix.photo import Metadata, Photo, RawPhoto
+
+if TYPE_CHECKING:
+    import rawpy
+
+BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+
+#: IEC 61966-2-1 as LibRaw takes it (power, slope at black); its own default is BT.709, which no sRGB profile fits.
+_SRGB_CURVE = (2.4, 12.92)
+_LINEAR = (1.0, 1.0)
+
+#: LibRaw subtracts these makers' own black frames, in sensor numbers, while it develops.
+_BLACK_FROM_MAKER = ("Phase One", "Leaf")
+
+#: TIFF and DNG tags (DNG specification 1.7, chapter 4).
+_MAKE, _MODEL, _XMP, _CFA_REPEAT, _DNG_VERSION = 271, 272, 700, 33421, 50706
+_PLANE_COLORS, _BLACK_REPEAT, _NOISE_PROFILE = 50710, 50713, 51041
+_DOUBLE = 12
+
+
+@dataclass(frozen=True)
+class DevelopSettings:
+    """How a mosaic becomes a picture, apart from what the file says.
+
+    exposure: in EV, 0 = as exposed; a gain on linear light, clipped at white.
+    """
+
+    exposure: float = 0.0
+
+
+AS_EXPOSED = DevelopSettings()
+
+
+def read_raw(data: bytes, name: str, settings: DevelopSettings = AS_EXPOSED) -> RawPhoto | Photo:
+    """The mosaic of a RAW file, or, where that is not Bayer, the picture that LibRaw develops from it.
+
+    Args:
+        data: the whole file.
+        name: what messages call it.
+        settings: used only where the file is developed here.
+    Returns:
+        RawPhoto for Bayer mosaics; else a Photo in linear light with sRGB primaries, uint16, with a note.
+    Raises:
+        ReadError: not a RAW file that LibRaw knows, damaged, or a mosaic that it would develop wrongly.
+    """
+    directories = _directories(data)
+    with _opened(data, name) as raw:
+        metadata = _metadata(raw, data, directories)
+        _refuse_wrong_mosaics(directories, name)
+        pattern = _bayer_pattern(raw, directories)
+        if pattern is None:
+            return _developed_first(raw, metadata, settings)
+        black = _black(raw)
+        if raw.white_level <= max(black):
+            raise ReadError(
+                f"{name}: white level {raw.white_level} is not above black level {max(black):g}; the file is damaged"
+            )
+        return RawPhoto(
+            mosaic=raw.raw_image_visible.copy(),
+            pattern=pattern,
+            black=black,
+            white=float(raw.white_level),
+            noise=_noise_profile(directories, pattern),
+            iso=_iso(raw),
+            data=data,
+            metadata=metadata,
+            camera=_camera(directories),
+        )
+
+
+def develop(photo: RawPhoto, mosaic: np.ndarray, settings: DevelopSettings = AS_EXPOSED) -> Photo:
+    """LibRaw's development of the photo with another mosaic in place of its own.
+
+    Camera white balance, color matrix, demosaicing (AHD), crop and orientation are LibRaw's; its own noise filters are
+    off. With the photo's own mosaic the result is LibRaw's default development in 16-bit sRGB, bit for bit: its white
+    point, which LibRaw adapts to the brightest sample, is taken from the photo's mosaic whatever the other one holds.
+
+    Args:
+        mosaic: (H, W) like photo.mosaic, uint16 or float32 sensor numbers. Fractions count: where the sensor's numbers
+            leave room in 16 bits, mosaic and levels are scaled up by a power of two, which changes nothing else.
+    Returns:
+        the upright picture, (H, W, 3) uint16, sRGB, with an sRGB profile.
+    Raises:
+        ReadError: the file cannot be developed.
+    """
+    with _opened(photo.data, "the RAW file") as raw:
+        scale = _headroom(photo)
+        _replace_mosaic(raw, mosaic, scale)
+        balance, notes = _white_balance(raw)
+        parameters = _parameters(settings, balance, _SRGB_CURVE)
+        _fix_levels(parameters, raw, photo, scale)
+        pixels = raw.postprocess(parameters)
+        aspect = raw.sizes.pixel_aspect
+    if aspect == 1 and sorted(pixels.shape[:2]) != sorted(photo.mosaic.shape):
+        raise ReadError(
+            f"{photo.camera}: a sensor with a diagonal mosaic, which cannot be denoised before it is developed"
+        )
+    return Photo(pixels, metadata=replace(photo.metadata, icc=srgb_profile()), format="raw", notes=notes)
+
+
+def srgb_profile() -> bytes:
+    """The ICC profile of sRGB (IEC 61966-2-1), the same bytes every time."""
+    from PIL import ImageCms
+
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # the header's date, otherwise that of this call
+    return bytes(profile)
+
+
+@contextmanager
+def _opened(data: bytes, name: str) -> Iterator[rawpy.RawPy]:
+    """LibRaw with the file open; its failures, then or later, as ReadError."""
+    import rawpy
+
+    try:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            yield raw
+    except (rawpy.LibRawError, OSError) as error:
+        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise ReadError(
+            f"{name}: LibRaw cannot read it ({reason.lower()}): it may be damaged or cut short (copy it again), "
+            "or of a camera newer than this LibRaw (update rawpy, or convert it to DNG)"
+        ) from error
+
+
+def _parameters(settings: DevelopSettings, camera_balance: bool, curve: tuple[float, float]) -> rawpy.Params:
+    import rawpy
+
+    return rawpy.Params(
+        use_camera_wb=camera_balance,
+        output_color=rawpy.ColorSpace.sRGB,
+        output_bps=16,
+        no_auto_bright=True,
+        bright=2.0**settings.exposure,
+        gamma=curve,
+    )
+
+
+def _replace_mosaic(raw: rawpy.RawPy, mosaic: np.ndarray, scale: int) -> None:
+    visible = raw.raw_image_visible
+    if mosaic.shape != visible.shape:
+        raise ValueError(f"the mosaic is {mosaic.shape}, the photo's is {visible.shape}")
+    scaled = np.multiply(mosaic, scale, dtype=np.float32)
+    visible[:] = np.clip(np.rint(scaled, out=scaled), 0, 65535, out=scaled)
+
+
+def _headroom(photo: RawPhoto) -> int:
+    """The power of two by which the sensor's numbers can grow and still fit in 16 bits.
+
+    A power of two, because LibRaw's floating-point scale then shrinks by exactly as much.
+    """
+    if photo.camera.startswith(_BLACK_FROM_MAKER):
+        return 1
+    return 1 << int(np.log2(65535 / max(photo.white, float(photo.mosaic.max()))))
+
+
+def _fix_levels(parameters: rawpy.Params, raw: rawpy.RawPy, photo: RawPhoto, scale: int) -> None:
+    """Black and white as LibRaw would choose them for the photo's own mosaic, scaled."""
+    if scale > 1:
+        lowest = min(raw.black_level_per_channel)
+        parameters.user_black = scale * lowest
+        parameters.user_cblack = [scale * (level - lowest) for level in raw.black_level_per_channel]
+    parameters.adjust_maximum_thr = 0.0
+    parameters.user_sat = scale * _white_point(photo)
+
+
+def _white_point(photo: RawPhoto) -> int:
+    """Above black, where white lies: at the brightest sample, if that is within a quarter of the white level (LibRaw's
+    adjust_maximum at its default threshold, which keeps highlights neutral on sensors that clip early)."""
+    nominal = photo.white - min(photo.black)
+    places = ((row, column) for row in (0, 1) for column in (0, 1))
+    brightest = max(
+        float(photo.mosaic[row::2, column::2].max(initial=0)) - black
+        for (row, column), black in zip(places, photo.black, strict=True)
+    )
+    return int(brightest if 0.75 * nominal < brightest < nominal else nominal)
+
+
+def _white_balance(raw: rawpy.RawPy) -> tuple[bool, tuple[str, ...]]:
+    """Whether the file has a white balance, and what to tell the user if not.
+
+    LibRaw would then balance by the picture's own average, which denoising and cropping change.
+    """
+    red, green, blue = raw.camera_whitebalance[:3]
+    if red > 0 and green > 0 and blue > 0:
+        return True, ()
+    return False, ("the RAW file has no white balance: daylight used",)
+
+
+def _developed_first(raw: rawpy.RawPy, metadata: Metadata, settings: DevelopSettings) -> Photo:
+    kind = _kind(raw)
+    balance, notes = _white_balance(raw)
+    pixels = raw.postprocess(_parameters(settings, balance, _LINEAR))
+    if pixels.ndim == 2:
+        pixels = pixels[:, :, None]
+    notes += (f"{kind}: developed by LibRaw first, then handled in linear light",)
+    return Photo(pixels, "linear", metadata=metadata, format="raw", notes=notes)
+
+
+def _kind(raw: rawpy.RawPy) -> str:
+    pattern = raw.raw_pattern
+    if pattern is None:
+        return "RAW without a mosaic"
+    if raw.num_colors == 1:
+        return "monochrome RAW"
+    return "X-Trans mosaic" if pattern.shape == (6, 6) else "mosaic other than Bayer"
+
+
+def _bayer_pattern(raw: rawpy.RawPy, directories: list[Directory]) -> str | None:
+    """The pattern at the visible area's top left corner, or None where the mosaic is not Bayer."""
+    pattern = raw.raw_pattern
+    black_repeat = _integers(directories, _BLACK_REPEAT)
+    if pattern is None or pattern.shape != (2, 2) or max(black_repeat, default=1) > 2:
+        return None
+    letters = "".join(chr(raw.color_desc[color]) for color in _place_colors(raw))
+    return letters if letters in BAYER_PATTERNS else None
+
+
+def _place_colors(raw: rawpy.RawPy) -> list[int]:
+    """LibRaw's color numbers of the four places of the visible area's pattern."""
+    top, left = raw.sizes.top_margin, raw.sizes.left_margin
+    return [raw.raw_color(top + row, left + column) for row in (0, 1) for column in (0, 1)]
+
+
+def _black(raw: rawpy.RawPy) -> tuple[float, float, float, float]:
+    levels = raw.black_level_per_channel
+    first, second, third, fourth = (float(levels[color]) for color in _place_colors(raw))
+    return first, second, third, fourth
+
+
+def _directories(data: bytes) -> list[Directory]:
+    """The main directory of a TIFF-structured file and those below it; none for other files."""
+    stream = io.BytesIO(data)
+    try:
+        main = read_directory(stream)
+        return [main, *subdirectories(stream, main)] if main else []
+    except ValueError:
+        return []
+
+
+def _integers(directories: list[Directory], tag: int) -> tuple[int, ...]:
+    return next((numbers(directory, tag) for directory in directories if tag in directory), ())
+
+
+def _refuse_wrong_mosaics(directories: list[Directory], name: str) -> None:
+    """LibRaw takes every mosaic of a DNG for 2 x 2 or 6 x 6, whatever the file says."""
+    repeat = _integers(directories, _CFA_REPEAT) if directories and _DNG_VERSION in directories[0] else ()
+    if repeat and repeat not in ((2, 2), (6, 6)):
+        size = " x ".join(str(side) for side in repeat)
+        raise ReadError(
+            f"{name}: its mosaic repeats every {size} samples (Quad Bayer or the like), which LibRaw develops wrongly; "
+            "convert it to a linear (demosaiced) DNG first"
+        )
+
+
+def _noise_profile(directories: list[Directory], pattern: str) -> tuple[tuple[float, float], ...] | None:
+    """(shot, read) of the four places, from the DNG's NoiseProfile: one pair for all, or one for each color plane."""
+    field = next((directory[_NOISE_PROFILE] for directory in directories if _NOISE_PROFILE in directory), None)
+    if not isinstance(field, tuple) or field[0] != _DOUBLE or len(field[1]) % 16:
+        return None
+    pairs = [(float(shot), float(read)) for shot, read in np.frombuffer(field[1], "<f8").reshape(-1, 2)]
+    if not all(0 < shot < 1 and 0 <= read < 1 for shot, read in pairs):
+        return None
+    if len(pairs) == 1:
+        return (pairs[0],) * 4
+    colors = _integers(directories, _PLANE_COLORS) or (0, 1, 2)
+    if len(pairs) != len(colors) or not {0, 1, 2} <= set(colors):
+        return None
+    return tuple(pairs[colors.index("RGB".index(letter))] for letter in pattern)
+
+
+def _metadata(raw: rawpy.RawPy, data: bytes, directories: list[Directory]) -> Metadata:
+    if not directories:
+        return _preview_metadata(raw)
+    xmp = directories[0].get(_XMP)
+    return Metadata(exif=exif_of_tiff(io.BytesIO(data)), xmp=upright_xmp(xmp[1]) if isinstance(xmp, tuple) else None)
+
+
+def _preview_metadata(raw: rawpy.RawPy) -> Metadata:
+    """Of the JPEG preview, for files that are no TIFF structure (CR3, RAF); LibRaw adds EXIF if it has none."""
+    import rawpy
+    from PIL import Image
+
+    try:
+        preview = raw.extract_thumb()
+        if not isinstance(preview.data, bytes):
+            return Metadata()
+        information = Image.open(io.BytesIO(preview.data)).info
+    except (rawpy.LibRawError, OSError):
+        return Metadata()
+    exif, xmp = information.get("exif", b"").removeprefix(b"Exif\0\0"), information.get("xmp")
+    return Metadata(exif=upright_exif(exif) if exif else None, xmp=upright_xmp(xmp) if xmp else None)
+
+
+def _iso(raw: rawpy.RawPy) -> int | None:
+    return round(raw.other.iso_speed) or None
+
+
+def _camera(directories: list[Directory]) -> str:
+    maker, model = (_text(directories[0], tag) if directories else "" for tag in (_MAKE, _MODEL))
+    return model if model.startswith(maker) else f"{maker} {model}"
+
+
+def _text(directory: Directory, tag: int) -> str:
+    field = directory.get(tag)
+    return field[1].split(b"\0")[0].decode("utf-8", "replace").strip() if isinstance(field, tuple) else ""
