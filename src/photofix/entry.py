@@ -1,0 +1,185 @@
+"""An entry of the manifest: what is known of one network's weights, and the schema that reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+from photofix.errors import WeightsError
+from photofix.fetch import Source
+
+_KINDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "a table", list: "a list"}
+_FILE = r"[\w-][\w.-]*"
+Encoding = Literal["srgb", "stabilised", "k-sigma"]
+Gives = Literal["residual", "noise", "image", "level"]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Takes:
+    """What a network is fed, black = 0 and white = 1.
+
+    encoding: "srgb"; for packed mosaics "stabilised" (noise.stabilise) or "k-sigma" (networks.pmrid.to_anchor).
+    channels: 1 gray, 3 RGB, 4 packed Bayer (R, G, G, B).
+    conditions: the planes that follow the picture ("sigma": the noise's standard deviation).
+    """
+
+    encoding: Encoding
+    channels: int
+    conditions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """All that is known of one network's weights.
+
+    network: a module of photofix.networks, built with arguments.
+    embedded: a file of photofix/embedded, or "" for one that is fetched from sources.
+    unwrap: where in the checkpoint the state dict is ("params", "model.ema"), or "".
+    size: bytes, 0 where not known; sha256 is "" where nobody vouches for one, and then nothing is loaded.
+    gives: what is added to the picture, the noise in it, the picture itself, or the noise level of its cells.
+    reach: how many pixels away one can influence another; margin: the pixels of a tile that are discarded at a cut.
+    multiple: the sides of what it takes must be multiples of this.
+    figures: measured and published quality, by what was measured.
+    """
+
+    name: str
+    task: str
+    best_for: str
+    network: str
+    arguments: Mapping[str, Any]
+    embedded: str
+    sources: tuple[Source, ...]
+    unwrap: str
+    size: int
+    sha256: str
+    takes: Takes
+    gives: Gives
+    reach: int
+    margin: int
+    multiple: int
+    licence: str
+    commercial: bool
+    trained_on: str
+    paper: str
+    figures: Mapping[str, str]
+
+
+def read(path: Path, name: str, table: Mapping[str, Any]) -> Entry:
+    """The entry that a table of a manifest holds; path is for the messages.
+
+    Raises:
+        WeightsError: a field is missing, unknown or wrong; names the file, the entry and the field.
+    """
+    fields = _Fields(f"{path}: [{name}]", table)
+    entry = Entry(
+        name=name,
+        task=fields.take("task", str),
+        best_for=fields.take("best_for", str),
+        network=fields.matching("network", r"[a-z_]+", "a module of photofix.networks"),
+        arguments=fields.take("arguments", dict, {}),
+        embedded=fields.matching("embedded", _FILE, "a file's name", ""),
+        sources=_sources(fields),
+        unwrap=fields.take("unwrap", str, ""),
+        size=fields.number("size", 0, 0),
+        sha256=fields.matching("sha256", "[0-9a-f]{64}", "64 digits of lower-case hex", ""),
+        takes=_takes(fields.inner("takes")),
+        gives=cast(Gives, fields.matching("gives", "residual|noise|image|level", "residual, noise, image or level")),
+        reach=fields.number("reach", 0),
+        margin=fields.number("margin", 0),
+        multiple=fields.number("multiple", 1),
+        licence=fields.take("licence", str),
+        commercial=fields.take("commercial", bool),
+        trained_on=fields.take("trained_on", str),
+        paper=fields.take("paper", str, ""),
+        figures=fields.take("figures", dict, {}),
+    )
+    fields.finish()
+    if not entry.embedded and not entry.sources:
+        raise fields.wrong("sources", "is missing, and so is embedded: one of them must say where the file is")
+    if entry.embedded and not entry.sha256:
+        raise fields.wrong("sha256", "is missing: an embedded file needs it")
+    for figure, value in entry.figures.items():
+        if type(value) is not str:
+            raise fields.wrong("figures", f"must be texts: {figure} is {value!r}")
+    return entry
+
+
+def _takes(fields: _Fields) -> Takes:
+    takes = Takes(
+        encoding=cast(Encoding, fields.matching("encoding", "srgb|stabilised|k-sigma", "srgb, stabilised or k-sigma")),
+        channels=fields.number("channels", 1),
+        conditions=fields.texts("conditions"),
+    )
+    if takes.channels not in {1, 3, 4}:
+        raise fields.wrong("channels", f"must be 1, 3 or 4, not {takes.channels}")
+    fields.finish()
+    return takes
+
+
+def _sources(fields: _Fields) -> tuple[Source, ...]:
+    tables = fields.take("sources", list, [])
+    return tuple(_source(f"{fields.where} sources[{place}]", table) for place, table in enumerate(tables))
+
+
+def _source(where: str, table: object) -> Source:
+    if not isinstance(table, dict):
+        raise WeightsError(f"{where} must be a table with url, or with hub, file and revision")
+    fields = _Fields(where, table)
+    if "url" in table:
+        source = Source(url=fields.matching("url", r"https?://[\w.-]+(:\d+)?/\S+", "a web address"))
+    else:
+        source = Source(
+            hub=fields.matching("hub", f"{_FILE}/{_FILE}", "owner/name"),
+            file=fields.matching("file", rf"{_FILE}(/{_FILE})*", "a path in the repository"),
+            revision=fields.matching("revision", "[0-9a-f]{40}", "a commit's 40 digits of hex, no branch"),
+        )
+    fields.finish()
+    return source
+
+
+class _Fields:
+    """A table read field by field; every complaint names the file, the entry and the field."""
+
+    def __init__(self, where: str, table: Mapping[str, Any]) -> None:
+        self.where = where
+        self.left = dict(table)
+
+    def take(self, field: str, kind: type[T], default: T | None = None) -> T:
+        value = self.left.pop(field, default)
+        if value is None:
+            raise self.wrong(field, "is missing")
+        if type(value) is not kind:  # Not isinstance: true is an int to Python.
+            raise self.wrong(field, f"must be {_KINDS[kind]}, not {value!r}")
+        return value
+
+    def matching(self, field: str, pattern: str, meaning: str, default: str | None = None) -> str:
+        value = self.take(field, str, default)
+        if value != default and not re.fullmatch(pattern, value):
+            raise self.wrong(field, f"must be {meaning}, not {value!r}")
+        return value
+
+    def number(self, field: str, least: int, default: int | None = None) -> int:
+        value = self.take(field, int, default)
+        if value < least:
+            raise self.wrong(field, f"must be at least {least}, not {value}")
+        return value
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        values = self.take(field, list, [])
+        if not all(type(value) is str for value in values):
+            raise self.wrong(field, f"must be a list of texts, not {values!r}")
+        return tuple(values)
+
+    def inner(self, field: str) -> _Fields:
+        return _Fields(f"{self.where} {field}:", self.take(field, dict))
+
+    def finish(self) -> None:
+        for field in self.left:
+            raise self.wrong(field, "is not a field of the manifest")
+
+    def wrong(self, field: str, complaint: str) -> WeightsError:
+        return WeightsError(f"{self.where} {field} {complaint}")
