@@ -232,6 +232,15 @@ def test_a_file_that_nothing_knows_is_refused(home: Path) -> None:
     assert weights.locate(entry) is None
 
 
+def test_a_cache_that_cannot_be_written_is_said(home: Path, hub: Hub) -> None:
+    (home / "cache").write_bytes(CONTENT)
+    entry = served(home, hub)
+    with pytest.raises(WeightsError, match="Set PHOTOFIX_HOME"):
+        weights.verified(entry)
+    with pytest.raises(WeightsError, match="Set PHOTOFIX_HOME"):
+        weights.adopt(home / "cache", {"net": entry})
+
+
 UNPINNED = TABLE.replace(f'sha256 = "{SHA256}"\n', "").replace(f"size = {len(CONTENT)}\n", "")
 
 
