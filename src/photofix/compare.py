@@ -148,7 +148,7 @@ def _windowed(plane: np.ndarray) -> np.ndarray:
     import cv2
 
     margin = WINDOW // 2
-    smooth = np.asarray(cv2.GaussianBlur(plane, (WINDOW, WINDOW), WINDOW_SIGMA))
+    smooth: np.ndarray = cv2.GaussianBlur(plane, (WINDOW, WINDOW), WINDOW_SIGMA)
     return smooth[margin:-margin, margin:-margin]
 
 
