@@ -1,0 +1,54 @@
+"""AVIF (AOMedia, 1.1): pixels of any depth through OpenCV; metadata are read by Pillow, which has 8 bits only."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+import numpy as np
+
+from photofix.errors import WriteError
+from photofix.formats.stored import check_size, joined, photo_of, widened
+from photofix.photo import Metadata, Photo
+
+
+def read(stream: BinaryIO) -> Photo:
+    import cv2
+    from PIL.AvifImagePlugin import AvifImageFile
+
+    with AvifImageFile(stream) as image:
+        check_size(stream, *image.size, 8)
+        exif, xmp, icc = (image.info.get(key) for key in ("exif", "xmp", "icc_profile"))
+        notes: tuple[str, ...] = (f"first of {image.n_frames} frames",) if image.n_frames > 1 else ()
+    stream.seek(0)
+    data = stream.read()
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None:
+        raise ValueError("its pixels cannot be decoded")
+    samples = decoded if decoded.ndim == 2 else decoded[..., [2, 1, 0, 3][: decoded.shape[2]]]
+    if samples.dtype == np.uint16:
+        bits = 12 if data[data.find(b"av1C") + 6] & 0x20 else 10
+        samples = widened(samples, bits)
+        notes += (f"{bits} bits widened to 16",)
+    return photo_of(samples, Metadata(exif and exif.removeprefix(b"Exif\0\0"), xmp, icc), notes)
+
+
+def write(photo: Photo, stream: BinaryIO, quality: int) -> None:
+    """Write gray or RGB with or without alpha: uint8 at 8 bits, uint16 at 12; quality 100 means lossless."""
+    import cv2
+
+    samples, depth = joined(photo), 8
+    if samples.dtype == np.uint16:
+        samples, depth = ((samples.astype(np.uint32) * 4095 + 32767) // 65535).astype(np.uint16), 12
+    order = {1: [0], 2: [0, 0, 0, 1], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[samples.shape[2]]
+    metadata = photo.metadata
+    blocks = {
+        cv2.IMAGE_METADATA_EXIF: metadata.exif,
+        cv2.IMAGE_METADATA_XMP: metadata.xmp,
+        cv2.IMAGE_METADATA_ICCP: metadata.icc,
+    }
+    present = {kind: np.frombuffer(block, np.uint8) for kind, block in blocks.items() if block}
+    options = [cv2.IMWRITE_AVIF_DEPTH, depth, cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 8]
+    done, encoded = cv2.imencodeWithMetadata(".avif", samples[..., order], [*present], [*present.values()], options)
+    if not done:
+        raise WriteError("the AVIF encoder failed; choose another format, such as PNG")
+    stream.write(encoded.tobytes())
