@@ -148,8 +148,8 @@ def _windowed(plane: np.ndarray) -> np.ndarray:
     import cv2
 
     margin = WINDOW // 2
-    smooth: np.ndarray = cv2.GaussianBlur(plane, (WINDOW, WINDOW), WINDOW_SIGMA)
-    return smooth[margin:-margin, margin:-margin]
+    smooth = cv2.GaussianBlur(plane, (WINDOW, WINDOW), WINDOW_SIGMA)
+    return np.asarray(smooth[margin:-margin, margin:-margin])
 
 
 def _to_bytes(pixels: np.ndarray) -> np.ndarray:
