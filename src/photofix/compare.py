@@ -148,9 +148,9 @@ def _windowed(plane: np.ndarray) -> np.ndarray:
     import cv2
 
     margin = WINDOW // 2
-    smooth = cv2.GaussianBlur(plane, (WINDOW, WINDOW), WINDOW_SIGMA)
-    return np.asarray(smooth[margin:-margin, margin:-margin])
+    smooth: np.ndarray = cv2.GaussianBlur(plane, (WINDOW, WINDOW), WINDOW_SIGMA)
+    return smooth[margin:-margin, margin:-margin]
 
 
 def _to_bytes(pixels: np.ndarray) -> np.ndarray:
-    return np.rint(pixels.clip(0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.rint(pixels.clip(0, 1) * 255), dtype=np.uint8)
