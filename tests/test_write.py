@@ -244,6 +244,10 @@ def test_linear_light_goes_through_the_curve_both_ways(tmp_path: Path) -> None:
     np.testing.assert_allclose(back.pixels, picture.pixels, atol=1e-6)
 
 
+def test_exr_holds_xmp(tmp_path: Path) -> None:
+    assert saved(photo(), tmp_path / "a.exr").metadata == Metadata(xmp=XMP)
+
+
 def test_exr_is_half_where_that_is_exact(tmp_path: Path) -> None:
     import OpenImageIO
 

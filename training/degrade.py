@@ -122,7 +122,9 @@ def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     observed = target + look.smooth_noise(observed - target)
     target, observed = (look.sharpen(picture) for picture in (target, observed))
     if rng.random() < 0.25:
-        target, observed = (cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for picture in (target, observed))
+        target, observed = (
+            cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for picture in (target, observed)
+        )
     return _compress(np.clip(observed, 0, 1), rng), np.clip(target, 0, 1)
 
 
@@ -168,7 +170,9 @@ def _soften(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     side = photo.shape[0]
     small = int(side / rng.uniform(1.1, 2.2)) // 2 * 2
     top, left = rng.integers(0, side - small + 1, 2)
-    return np.clip(cv2.resize(photo[top : top + small, left : left + small], (side, side), interpolation=cv2.INTER_CUBIC), 0, 1)
+    return np.clip(
+        cv2.resize(photo[top : top + small, left : left + small], (side, side), interpolation=cv2.INTER_CUBIC), 0, 1
+    )
 
 
 def _demosaic(plane: np.ndarray, method: int) -> np.ndarray:
@@ -193,12 +197,16 @@ def _blur(picture: np.ndarray, sigma: float) -> np.ndarray:
 
 def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
     """IEC 61966-2-1; 0.5 -> 0.2140."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((np.maximum(encoded, 0) + 0.055) / 1.055) ** 2.4).astype(np.float32)
+    return np.where(encoded <= 0.04045, encoded / 12.92, ((np.maximum(encoded, 0) + 0.055) / 1.055) ** 2.4).astype(
+        np.float32
+    )
 
 
 def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     """IEC 61966-2-1; 0.2140 -> 0.5."""
-    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 1e-8) ** (1 / 2.4) - 0.055).astype(np.float32)
+    return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 1e-8) ** (1 / 2.4) - 0.055).astype(
+        np.float32
+    )
 
 
 def inverse_smoothstep(encoded: np.ndarray) -> np.ndarray:

@@ -13,10 +13,12 @@ from torch import Tensor
 
 
 class Muon(torch.optim.Optimizer):
-    """Args: lr, the spectral size of a step; momentum, Nesterov's."""
+    """Args: lr, the spectral size of a step; momentum, Nesterov's; decay, so that no kernel outgrows norm 1 / decay."""
 
-    def __init__(self, parameters: Iterable[Tensor], lr: float = 0.02, momentum: float = 0.95) -> None:
-        super().__init__(list(parameters), {"lr": lr, "momentum": momentum})
+    def __init__(
+        self, parameters: Iterable[Tensor], lr: float = 0.008, momentum: float = 0.95, decay: float = 0.3
+    ) -> None:
+        super().__init__(list(parameters), {"lr": lr, "momentum": momentum, "decay": decay})
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -29,6 +31,7 @@ class Muon(torch.optim.Optimizer):
                 ahead = kernel.grad.lerp(state["momentum"], group["momentum"])
                 matrix = orthogonal(ahead.reshape(len(kernel), -1))
                 scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+                kernel.mul_(1 - group["lr"] * group["decay"])
                 kernel.add_(matrix.reshape(kernel.shape), alpha=-group["lr"] * scale)
 
 

@@ -10,12 +10,16 @@ import numpy as np
 #: Photos whose index is a multiple of this are held out: never trained on, for choosing between recipes.
 HELD_OUT_EVERY = 40
 
+#: Photos with a shorter side are left out, so that every crop a sampler asks for exists.
+SMALLEST_SIDE = 256
+
 
 def load(folder: Path, shards: list[str], held_out: bool = False) -> list[np.ndarray]:
     """Photographs of the shards as (H, W, 3) uint8 RGB arrays: the training part or the held-out part."""
     files = sorted(file for shard in shards for file in (folder / shard).glob("*.jpg"))
     chosen = [file for i, file in enumerate(files) if (i % HELD_OUT_EVERY == 0) == held_out]
-    return [cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1].copy() for file in chosen]
+    decoded = [cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1].copy() for file in chosen]
+    return [photo for photo in decoded if min(photo.shape[:2]) >= SMALLEST_SIDE]
 
 
 def crop(photos: list[np.ndarray], areas: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:

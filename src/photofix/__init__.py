@@ -1,1 +1,82 @@
-"""photofix: restore photos with neural networks."""
+"""photofix: restore photos with neural networks.
+
+    photo = photofix.open("in.dng")
+    photofix.save(photofix.denoise(photo), "out.png")
+
+Nothing heavy is imported until one of these is called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from photofix.photo import Photo, RawPhoto
+
+    Image = TypeVar("Image", Photo, np.ndarray)
+
+__all__ = ["denoise", "open", "save"]
+__version__ = "0.1.0"
+
+
+def open(path: str | Path) -> Photo | RawPhoto:
+    """The photo in a file: a Photo, or, for a RAW file with a Bayer mosaic, a RawPhoto.
+
+    Raises:
+        ReadError: it cannot be read; the message says why.
+    """
+    from photofix.read import read
+
+    return read(Path(path))
+
+
+def save(
+    photo: Photo, path: str | Path, *, quality: int | None = None, bit_depth: Literal[8, 16, 32] | None = None
+) -> list[str]:
+    """Write a photo in the format that the path's ending names; returns what that format made smaller, in words.
+
+    Raises:
+        WriteError: it cannot be written. UsageError: no format has that ending.
+    """
+    from photofix.write import SaveOptions, write
+
+    return write(photo, Path(path), SaveOptions(quality=quality, bit_depth=bit_depth))
+
+
+def denoise(
+    image: Photo | RawPhoto | np.ndarray,
+    *,
+    sigma: float | np.ndarray | Literal["auto"] = "auto",
+    strength: float = 1.0,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    tile: int | Literal["auto", "none"] = "auto",
+) -> Photo | np.ndarray:
+    """The image without its noise: a Photo for a Photo or RawPhoto, an array of the same shape and dtype for an array.
+
+    Args:
+        image: a photo, or an array (H, W), (H, W, 3) or (H, W, 4) of uint8, uint16 or float32, display-referred sRGB
+            with white at 255, 65535 or 1 (not clipped); a fourth channel is alpha and is passed on.
+        sigma: the noise's standard deviation in 8-bit units, 0-100; "auto" measures it; an (H, W) array is a map.
+        strength: 0 returns the input, 1 what the network says, between them a blend.
+        model, weights: another network of the manifest, other weights for it.
+        device: auto, cpu, cuda, cuda:1, mps. precision: auto, float32, bfloat16, float16. tile: auto, none, or pixels.
+    Raises:
+        UsageError, DeviceError, WeightsError: what was asked for is not possible; the message says what is.
+    """
+    from photofix import pipeline
+
+    settings = pipeline.Settings(
+        model=model,
+        weights=Path(weights) if weights else None,
+        device=device,
+        precision=precision,
+        tile=tile,
+        strength=strength,
+    )
+    return pipeline.restore_any(image, settings, sigma)

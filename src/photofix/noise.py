@@ -6,7 +6,14 @@ A sensor's noise is Poisson-Gaussian: variance = shot * signal + read, with blac
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
+
+from photofix.photo import white
+
+#: A map of noise levels that is computed where it is needed: rows and columns in, (h, w) float32 out.
+SigmaAt = Callable[[slice, slice], np.ndarray]
 
 
 def stabilise(signal: np.ndarray, shot: float, read: float) -> tuple[np.ndarray, float]:
@@ -36,3 +43,198 @@ def unstabilise(stabilised: np.ndarray, shot: float, read: float) -> np.ndarray:
     span = 2 * np.sqrt(1 / shot + offset) - black
     root = (stabilised * np.float32(span) + np.float32(black)) / 2
     return ((root * root - np.float32(offset)) * np.float32(shot)).astype(np.float32)
+
+
+def between_cells(levels: np.ndarray, cell: int) -> SigmaAt:
+    """The map that runs linearly between the centers of cells of cell x cell pixels, and is level outside them."""
+
+    def at(rows: slice, columns: slice) -> np.ndarray:
+        down, across = (_weights(part, size, cell) for part, size in zip((rows, columns), levels.shape, strict=True))
+        return (down @ levels @ across.T).astype(np.float32)
+
+    return at
+
+
+def _weights(part: slice, cells: int, cell: int) -> np.ndarray:
+    """(pixels, cells): how much each cell says about each pixel of one axis."""
+    place = np.clip((np.arange(part.start, part.stop) + 0.5) / cell - 0.5, 0, cells - 1)
+    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells)[None, :])).astype(np.float32)
+
+
+#: A typical sensor, for when nothing better is known: 40,000 electrons fill a pixel at ISO 100, 1.3 electrons of read
+#: noise, 14 bits.
+_FULL_WELL_AT_100 = 40_000.0
+_READ_ELECTRONS = 1.3
+_ROUNDING = 1 / (12 * 16383**2)
+
+#: No sensor reads with more noise than this many electrons; a smaller shot noise beside it is an error of estimation,
+#: and would cost `stabilise` its precision.
+_MOST_READ_ELECTRONS = 30.0
+
+
+def profile_for_iso(iso: float) -> tuple[float, float]:
+    """(shot, read) of a typical full-frame sensor at that sensitivity; ISO 6400 -> (0.0016, 4.3e-6)."""
+    shot = iso / 100 / _FULL_WELL_AT_100
+    return shot, (_READ_ELECTRONS * shot) ** 2 + _ROUNDING
+
+
+def combine(profiles: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...], tuple[float, float]]:
+    """Gains that give every color of a mosaic the same shot noise, and the one profile (shot, read) they then share.
+
+    A color with more shot noise was amplified more: scaled back, its electrons count like the others'. A gain g turns
+    (shot, read) into (g shot, g^2 read); the read noises are then averaged. Gains are at most 1; equal profiles have 1.
+    """
+    least = min(shot for shot, _ in profiles)
+    gains = tuple(least / shot for shot, _ in profiles)
+    read = float(np.mean([gain**2 * read for gain, (_, read) in zip(gains, profiles, strict=True)]))
+    return gains, (least, read)
+
+
+#: Side of the blocks whose noise is measured, how many of like brightness are compared, which part of them counts as
+#: free of structure, and the variance that this quantile of pure white noise shows, as a part of the true one
+#: (from 160,000 blocks).
+_BLOCK = 8
+_GROUP = 100
+_QUIET = 0.03
+_QUIET_VARIANCE = 0.516
+_MOST_BLOCKS = 100_000
+
+
+def estimate_profile(planes: np.ndarray) -> tuple[float, float]:
+    """(shot, read) of a mosaic's noise, from the mosaic alone.
+
+    The idea of Foi, Trimeche, Katkovnik and Egiazarian (2008): measure noise where the picture is smooth, at every
+    brightness, and put a line through it. Here: the second difference along rows and columns (Immerkaer 1996) removes
+    structure; of blocks of like brightness the quietest count; a block that is too loud for the line has structure
+    left and is weighted down. Clipped blocks are left out. The finest texture of a picture is taken for noise.
+
+    Args:
+        planes: (planes, h, w) float32, packed, black 0 and white 1.
+    Returns:
+        shot (above 0) and read (0 or more). The profile of ISO 100 where the mosaic is too small or all clipped; a
+        typical sensor's split of the noise where the mosaic has one brightness only.
+    """
+    signal, variance = _block_statistics(planes)
+    if len(signal) < _GROUP:
+        return profile_for_iso(100)
+    signal, variance = _quietest(signal, variance)
+    if np.ptp(signal) < np.sqrt(np.median(variance)):
+        shot, read = _typical_split(float(signal.mean()), float(np.median(variance)))
+    else:
+        shot, read = _robust_line(signal, variance)
+    return max(shot, np.sqrt(read) / _MOST_READ_ELECTRONS, 1e-6), read
+
+
+def _block_statistics(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and noise variance of blocks that are not clipped, evenly chosen from all planes."""
+    strips = max(1, planes.shape[1] // _BLOCK) * len(planes)
+    step = -(-strips * (planes.shape[2] // _BLOCK) // _MOST_BLOCKS) or 1
+    found = [
+        _strip_statistics(plane[top : top + _BLOCK + 2], float(plane.min()))
+        for plane in planes
+        for top in range(0, plane.shape[0] - _BLOCK - 1, step * _BLOCK)
+    ]
+    if not found:
+        return np.empty(0), np.empty(0)
+    return np.concatenate([mean for mean, _ in found]), np.concatenate([variance for _, variance in found])
+
+
+def _strip_statistics(strip: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
+    columns = max(0, (strip.shape[1] - 2) // _BLOCK)
+    bent = strip[2:] - 2 * strip[1:-1] + strip[:-2]
+    residual = (bent[:, 2:] - 2 * bent[:, 1:-1] + bent[:, :-2]) / 6  # of white noise: the same variance
+    inner, residual = (
+        part[:, : columns * _BLOCK].reshape(_BLOCK, columns, _BLOCK).swapaxes(0, 1).reshape(columns, _BLOCK**2)
+        for part in (strip[1:-1, 1:-1], residual)
+    )
+    # A brightness near white would let its quiet blocks pass alone.
+    whole = (inner < 0.995).all(1) & (inner.mean(1) < 0.8) & ((inner <= floor).mean(1) < 0.05)
+    return inner[whole].mean(1), (residual[whole] ** 2).mean(1)
+
+
+def _quietest(signal: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Brightness and noise variance of groups of blocks of like brightness, from the quietest of each."""
+    size = max(_GROUP, len(signal) // 500)
+    order = np.argsort(signal)[: len(signal) // size * size].reshape(-1, size)
+    return signal[order].mean(1), np.quantile(variance[order], _QUIET, axis=1) / _QUIET_VARIANCE
+
+
+def _robust_line(signal: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
+    """shot and read of variance = shot * signal + read. Structure can only add: what lies above counts less."""
+    weight = 1 / (variance + 0.1 * np.median(variance)) ** 2
+    shot, read = 0.0, 0.0
+    for _ in range(20):
+        shot, read = _line(signal, variance, weight)
+        line = shot * signal + read + 1e-12
+        excess = variance / line - 1
+        weight = 1 / line**2 / (1 + np.where(excess > 0, 400, 50) * excess**2)
+    return shot, read
+
+
+def _line(signal: np.ndarray, variance: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Weighted least squares with slope and intercept at least 0."""
+    center, level = np.average(signal, weights=weight), np.average(variance, weights=weight)
+    slope = np.average((signal - center) * (variance - level), weights=weight) / np.average(
+        (signal - center) ** 2, weights=weight
+    )
+    if level - slope * center < 0:
+        slope = np.average(signal * variance, weights=weight) / np.average(signal**2, weights=weight)
+        return float(slope), 0.0
+    return (float(slope), float(level - slope * center)) if slope > 0 else (0.0, float(level))
+
+
+def _typical_split(signal: float, variance: float) -> tuple[float, float]:
+    """The typical sensor's profile that has this variance at this signal."""
+    square, signal = _READ_ELECTRONS**2, max(signal, 0.0)
+    shot = (np.sqrt(signal**2 + 4 * square * variance) - signal) / (2 * square)
+    return float(shot), float(square * shot**2)
+
+
+#: Side and number of the patches that `estimate_sigma` looks at.
+_PATCH = 6
+_PATCHES = 20_000
+
+
+def estimate_sigma(pixels: np.ndarray) -> float:
+    """The standard deviation of white Gaussian noise in a picture, in 8-bit units.
+
+    Chen, Zhu and Heng, "An Efficient Statistical Method for Image Noise Level Estimation" (ICCV 2015): a picture's
+    patches fill few dimensions, noise fills all; the smallest eigenvalues of their covariance, as many as lie evenly
+    about their mean, are the noise. Patches with many clipped samples are left out.
+    Noise that is not white (a camera's JPEG) is underestimated. Rounding to 8 bits alone gives 0.3.
+
+    Args:
+        pixels: (H, W, 1) or (H, W, 3), uint8, uint16 or float32 with white at 1.
+    """
+    patches = _some_patches(pixels)
+    white_level = white(pixels.dtype)
+    clipped = ((patches == 0) | (patches == white_level)).mean(1)
+    enough = 10 * patches.shape[1]
+    # Strong noise clips a little nearly everywhere: then the patches that have least of it must do.
+    limit = max(0.02, np.partition(clipped, enough)[enough]) if len(patches) > enough else 0.0
+    patches = patches[(clipped <= limit) & (clipped < 0.5)].astype(np.float32) * np.float32(255 / white_level)
+    if len(patches) < 2 * patches.shape[1]:
+        return 0.0
+    patches -= patches.mean(0)
+    variance = _noise_eigenvalue(np.linalg.eigvalsh(patches.T @ patches / len(patches)))
+    return float(np.sqrt(max(variance, 0.0)))
+
+
+def _some_patches(pixels: np.ndarray) -> np.ndarray:
+    """(patches, values) of the picture, at random places, the same for every picture of that size."""
+    rows, columns = pixels.shape[0] - _PATCH + 1, pixels.shape[1] - _PATCH + 1
+    if min(rows, columns) < 1:
+        return np.empty((0, _PATCH**2 * pixels.shape[2]), pixels.dtype)
+    chosen = np.random.default_rng(0).integers(0, rows * columns, min(_PATCHES, rows * columns))
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, (_PATCH, _PATCH), (0, 1))
+    patches: np.ndarray = windows[chosen // columns, chosen % columns]
+    return patches.reshape(len(chosen), -1)
+
+
+def _noise_eigenvalue(eigenvalues: np.ndarray) -> float:
+    """The mean of the smallest eigenvalues, as many as have their median at their mean; they come in rising order."""
+    for count in range(len(eigenvalues), 1, -1):
+        mean = eigenvalues[:count].mean()
+        if (eigenvalues[:count] > mean).sum() >= (eigenvalues[:count] < mean).sum():
+            return float(mean)
+    return float(eigenvalues[0])

@@ -65,3 +65,8 @@ class RawPhoto:
     data: bytes
     metadata: Metadata = field(default_factory=Metadata)
     camera: str = ""
+
+
+def white(dtype: np.dtype) -> int:
+    """The stored number of white: 255, 65535, or 1 for floats."""
+    return int(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1

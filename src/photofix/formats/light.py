@@ -87,7 +87,7 @@ def write(photo: Photo, path: Path, kind: str, half: bool) -> None:
     if kind == "exr":
         spec.channelnames = {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}[channels]
         spec.alpha_channel = channels - 1 if photo.alpha is not None else -1
-        spec["compression"] = "zip"
+        spec["compression"] = "zip:1"
         if photo.metadata.xmp:
             spec["XMP"] = photo.metadata.xmp.decode("utf-8", "replace")
     output = OpenImageIO.ImageOutput.create(kind)

@@ -83,7 +83,7 @@ def _block(page: TiffPage, tag: int) -> bytes | None:
 
 def _samples(page: TiffPage) -> tuple[np.ndarray, tuple[str, ...]]:
     """(H, W, C) uint8, uint16 or float32, black at 0; and what had to be changed for that."""
-    samples = page.asarray(maxworkers=2)
+    samples = page.asarray(maxworkers=2, buffersize=1 << 24)
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     samples = (
         samples.reshape(page.imagelength, page.imagewidth, -1)

@@ -8,6 +8,8 @@ Zhang et al. 2018, "FFDNet", for folding). The network answers the residual: wha
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -49,7 +51,7 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(channels * fold**2 + conditions, widths[0], 3, padding=1)
         self.encoders = nn.ModuleList(_stage(width, blocks) for width in widths)
         self.decoders = nn.ModuleList(_stage(width, blocks) for width in widths[:-1])
-        steps = list(zip(widths, widths[1:], strict=False))
+        steps = list(itertools.pairwise(widths))
         self.downs = nn.ModuleList(nn.Conv2d(fine, coarse, 2, 2) for fine, coarse in steps)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(coarse, fine, 2, 2) for fine, coarse in steps)
         self.tail = nn.Conv2d(widths[0], channels * fold**2, 3, padding=1)

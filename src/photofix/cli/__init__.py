@@ -1,0 +1,71 @@
+"""The command line: options in, exit status out. Nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from photofix import __version__
+from photofix.cli import compare, denoise, inspect, models
+from photofix.errors import PhotofixError, UsageError, WeightsError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(denoise.denoise)
+app.command()(inspect.info)
+app.command()(compare.compare)
+app.command()(inspect.doctor)
+app.add_typer(models.app, name="models")
+
+#: Exit statuses, beside 0 (all done) and 1 (some photos failed).
+USAGE, WEIGHTS, INTERRUPTED = 2, 3, 130
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"photofix {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def photofix(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Restore photos with neural networks: RAW to finished file, offline, any size, any number."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit status."""
+    # A cluster's or a shell's polite end is treated as Ctrl-C is: unfinished files go, finished ones stay.
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except PhotofixError as error:
+        print(f"photofix: {error}", file=sys.stderr)
+        raise SystemExit(status_of(error)) from error
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; Python would complain again while closing it.
+        sys.stderr.close()
+        raise SystemExit(1) from None
+
+
+def status_of(error: PhotofixError) -> int:
+    """The exit status that an error leads to."""
+    if isinstance(error, UsageError):
+        return USAGE
+    return WEIGHTS if isinstance(error, WeightsError) else 1
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt

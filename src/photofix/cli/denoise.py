@@ -1,0 +1,77 @@
+"""photofix denoise."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from photofix.cli import options
+from photofix.errors import UsageError
+
+
+def denoise(
+    photos: options.Inputs = None,
+    sigma: Annotated[str, typer.Option("--sigma", metavar="auto|N", help="Noise level, 0-100 of 255.")] = "auto",
+    iso: Annotated[
+        str, typer.Option("--iso", metavar="auto|N", help="Sensitivity that a RAW file's noise is taken from.")
+    ] = "auto",
+    exposure: Annotated[float, typer.Option("--exposure", metavar="EV", help="Develop RAW brighter or darker.")] = 0.0,
+    output: options.Output = None,
+    overwrite: options.Overwrite = False,
+    skip_existing: options.SkipExisting = False,
+    recursive: options.Recursive = False,
+    name: options.Name = None,
+    files_from: options.FilesFrom = None,
+    model: options.Model = None,
+    weights: options.Weights = None,
+    manifest: options.Manifest = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    tile: options.Tile = "auto",
+    strength: options.Strength = 1.0,
+    offline: options.Offline = False,
+    format: options.Format = None,
+    quality: options.Quality = None,
+    bit_depth: options.BitDepth = None,
+    strip_metadata: options.StripMetadata = False,
+    roi: options.Roi = None,
+    jobs: options.Jobs = "1:1:1",
+    fail_fast: options.FailFast = False,
+    json: options.JsonLines = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Take the noise out of photos, RAW before it is developed.
+
+    photofix denoise in.dng out.png
+
+    photofix denoise shoot/ -r -o clean/
+
+    cat in.jpg | photofix denoise - - > out.jpg
+    """
+    from photofix import pipeline
+    from photofix.cli import session
+    from photofix.write import SaveOptions
+
+    sensitivity = options.number_or_auto(iso, "--iso", 25, 4_000_000)
+    if not -8 <= exposure <= 8:
+        raise UsageError(f"--exposure {exposure}: give a number of EV from -8 to 8")
+    settings = pipeline.Settings(
+        model=model,
+        weights=weights,
+        manifest=manifest,
+        device=device,
+        precision=precision,
+        tile=options.tile_of(tile),
+        strength=strength,
+        sigma=options.number_or_auto(sigma, "--sigma", 0, 100),
+        iso="auto" if sensitivity == "auto" else int(sensitivity),
+        exposure=exposure,
+        roi=pipeline.Roi(*options.numbers_of(roi, "--roi", 4, ",")) if roi else None,
+        offline=offline,
+    )
+    files = session.Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
+    saving = SaveOptions(None, quality, options.depth_of(bit_depth), strip_metadata)
+    manner = session.Manner(options.numbers_of(jobs, "--jobs", 3, ":"), fail_fast, json, quiet, verbose)
+    raise typer.Exit(session.run("denoise", settings, files, saving, manner))

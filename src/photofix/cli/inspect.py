@@ -1,0 +1,159 @@
+"""photofix info and photofix doctor: what a file is, and what this machine can do."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photofix.cli import options
+
+if TYPE_CHECKING:
+    from photofix.photo import Photo, RawPhoto
+    from photofix.pipeline import Models
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+#: The largest difference between a device's answer and the processor's float32 answer that half precision explains.
+TOLERANCE = 4 / 255
+
+
+def info(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A photo, or - for standard input.")],
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    tile: options.Tile = "auto",
+    as_json: Json = False,
+) -> None:
+    """Say what a photo is, how noisy it is, and what denoise would run on it."""
+    import sys
+
+    from photofix import pipeline
+    from photofix.read import read
+
+    source = sys.stdin.buffer.read() if file == "-" else Path(file)
+    photo = read(source, file)
+    models = pipeline.Models(pipeline.Settings(device=device, precision=precision, tile=options.tile_of(tile)))
+    _print(dict([*_file_facts(photo), *_noise_facts(photo, models), *_run_facts(photo, models)]), as_json)
+
+
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine has, and check that photofix works on it."""
+    facts = dict([*_versions(), *_machine(), *_files()])
+    checks = list(_device_checks())
+    facts |= {name: f"differs from the processor by {gap:.1e}" for name, gap in checks}
+    wrong = [name for name, gap in checks if not gap <= TOLERANCE]
+    wrong += [name for name, value in facts.items() if str(value).startswith("DAMAGED")]
+    _print(facts | {"verdict": f"not well: {', '.join(wrong)}" if wrong else "all is well"}, as_json)
+    raise typer.Exit(1 if wrong else 0)
+
+
+def _print(facts: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        typer.echo(jsonlib.dumps(facts))
+        return
+    width = max(map(len, facts)) + 2
+    for name, value in facts.items():
+        typer.echo(f"{name + ':':<{width}}{value}")
+
+
+def _file_facts(photo: Photo | RawPhoto) -> Iterator[tuple[str, object]]:
+    from photofix.photo import Photo
+
+    if isinstance(photo, Photo):
+        height, width, channels = photo.pixels.shape
+        yield "format", photo.format
+        yield "size", f"{width} x {height} ({width * height / 1e6:.1f} megapixels)"
+        yield "depth", f"{photo.pixels.dtype.itemsize * 8} bits, {'gray' if channels == 1 else 'RGB'}"
+        yield "alpha", "yes" if photo.alpha is not None else "no"
+        yield "encoding", photo.encoding
+    else:
+        height, width = photo.mosaic.shape
+        yield "format", "raw"
+        yield "camera", photo.camera or "not named"
+        yield "size", f"{width} x {height} ({width * height / 1e6:.1f} megapixels)"
+        yield "mosaic", photo.pattern
+        yield "black", " ".join(f"{level:g}" for level in photo.black)
+        yield "white", f"{photo.white:g}"
+        yield "iso", photo.iso or "not named"
+    held = [f"{name} {len(block)} bytes" for name, block in vars(photo.metadata).items() if block]
+    yield "metadata", ", ".join(held) or "none"
+    for note in getattr(photo, "notes", ()):
+        yield "note", note
+
+
+def _noise_facts(photo: Photo | RawPhoto, models: Models) -> Iterator[tuple[str, object]]:
+    from photofix import pipeline
+    from photofix.photo import Photo
+
+    if isinstance(photo, Photo):
+        yield "noise", f"sigma {pipeline.noise_level(photo, models)[1] * 255:.1f} of 255"
+        return
+    source = "the file's own noise profile" if photo.noise else "estimated from the mosaic"
+    profiles = pipeline.noise_profile(photo, "auto")
+    shown = ", ".join(dict.fromkeys(f"shot {shot:.3g} read {read:.3g}" for shot, read in profiles))
+    yield "noise", f"{shown} ({source})"
+
+
+def _run_facts(photo: Photo | RawPhoto, models: Models) -> Iterator[tuple[str, object]]:
+    from photofix.photo import Photo
+    from photofix.tiles import count
+
+    is_raw = not isinstance(photo, Photo)
+    network = models.get("denoise", is_raw)
+    height, width = photo.pixels.shape[:2] if isinstance(photo, Photo) else [side // 2 for side in photo.mosaic.shape]
+    tiling = network.tiling(height, width)
+    yield "would run", f"{network.entry.name} on {models.place}"
+    yield "tiles", f"{count(height, width, tiling)} of {tiling.tile or max(height, width)}"
+
+
+def _versions() -> Iterator[tuple[str, object]]:
+    import platform
+    from importlib.metadata import version
+
+    import photofix
+
+    yield "photofix", photofix.__version__
+    yield "python", platform.python_version()
+    for package in ("torch", "numpy", "rawpy", "pillow", "opencv-python-headless", "tifffile", "OpenImageIO"):
+        yield package, version(package)
+
+
+def _machine() -> Iterator[tuple[str, object]]:
+    from photofix import device
+
+    for one in device.available():
+        halves = ", ".join(str(kind).removeprefix("torch.") for kind in device.native_half(one)) or "float32 only"
+        yield str(one), f"{device.free_memory(one) / 2**30:.1f} GiB free, {halves}"
+    yield "auto chooses", device.choose()
+
+
+def _files() -> Iterator[tuple[str, object]]:
+    from photofix import settings, weights
+    from photofix.errors import WeightsError
+
+    yield "cache", settings.read().cache
+    for entry in weights.manifest().values():
+        if not entry.embedded:
+            continue
+        try:
+            weights.verified(entry, offline=True)
+            yield entry.name, "embedded, verified"
+        except WeightsError as error:
+            yield entry.name, f"DAMAGED: {error}"
+
+
+def _device_checks() -> Iterator[tuple[str, float]]:
+    """For each device at its own precision: how far its answer for a fixed tile is from the processor's in float32."""
+    import numpy as np
+
+    from photofix import device, pipeline
+
+    pixels = np.random.default_rng(0).random((128, 128, 3), np.float32)
+    exact = pipeline.Models(pipeline.Settings(device="cpu", precision="float32")).get("denoise")(pixels, 0.1)
+    for one in device.available():
+        answer = pipeline.Models(pipeline.Settings(device=str(one))).get("denoise")(pixels, 0.1)
+        yield f"check on {one}", float(np.abs(answer - exact).max())

@@ -1,0 +1,158 @@
+"""Options that every task has, as annotated types, and what their words mean."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from photofix.errors import UsageError
+
+_FILES, _NETWORK, _OUTPUT, _RUN = "Files", "Network", "Output", "Run"
+
+Inputs = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="IN... [OUT]",
+        help="Photos, patterns, folders, or - for standard input; with one IN, OUT.",
+        show_default=False,
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="PATH", help="Folder (or file, for one photo) to write to.", rich_help_panel=_FILES
+    ),
+]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=_FILES)]
+SkipExisting = Annotated[
+    bool,
+    typer.Option(
+        "--skip-existing", help="Leave out photos whose output exists and is readable.", rich_help_panel=_FILES
+    ),
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", "-r", help="Look into subfolders; the tree is mirrored.", rich_help_panel=_FILES)
+]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        "--name",
+        metavar="TEMPLATE",
+        help="Name of outputs: {stem}, {task}, {ext}, {source}.",
+        show_default=False,
+        rich_help_panel=_FILES,
+    ),
+]
+FilesFrom = Annotated[
+    str | None,
+    typer.Option("--files-from", metavar="FILE|-", help="Read inputs from a file, one a line.", rich_help_panel=_FILES),
+]
+
+Model = Annotated[
+    str | None,
+    typer.Option("--model", metavar="NAME", help="Network to use: see photofix models list.", rich_help_panel=_NETWORK),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option("--weights", metavar="FILE", help="Your own weights for that network.", rich_help_panel=_NETWORK),
+]
+Manifest = Annotated[
+    Path | None,
+    typer.Option("--manifest", metavar="FILE", help="Add a manifest of your own.", rich_help_panel=_NETWORK),
+]
+Device = Annotated[
+    str, typer.Option("--device", metavar="auto|cpu|cuda[:N]|mps", help="Where to compute.", rich_help_panel=_NETWORK)
+]
+Precision = Annotated[
+    Literal["auto", "float32", "bfloat16", "float16"],
+    typer.Option("--precision", help="How exactly to compute.", rich_help_panel=_NETWORK),
+]
+Tile = Annotated[
+    str, typer.Option("--tile", metavar="auto|none|N", help="Side of the tiles in pixels.", rich_help_panel=_NETWORK)
+]
+Strength = Annotated[
+    float, typer.Option("--strength", min=0, max=1, help="Share of the change that is made.", rich_help_panel=_NETWORK)
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Send no request.", rich_help_panel=_NETWORK)]
+
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format", metavar="NAME", help="jpeg, png, tiff, webp, avif, exr, hdr, pnm, pfm.", rich_help_panel=_OUTPUT
+    ),
+]
+Quality = Annotated[
+    int | None,
+    typer.Option(
+        "--quality", min=1, max=100, help="Of JPEG, WebP and AVIF.", show_default=False, rich_help_panel=_OUTPUT
+    ),
+]
+BitDepth = Annotated[
+    int | None,
+    typer.Option(
+        "--bit-depth", metavar="8|16|32", help="Bits a sample; default: the input's.", rich_help_panel=_OUTPUT
+    ),
+]
+StripMetadata = Annotated[
+    bool, typer.Option("--strip-metadata", help="Leave out EXIF and XMP.", rich_help_panel=_OUTPUT)
+]
+Roi = Annotated[
+    str | None,
+    typer.Option("--roi", metavar="X,Y,W,H", help="Only this part, to try settings.", rich_help_panel=_OUTPUT),
+]
+
+Jobs = Annotated[
+    str, typer.Option("--jobs", metavar="LOAD:RUN:SAVE", help="Photos in each stage at a time.", rich_help_panel=_RUN)
+]
+FailFast = Annotated[bool, typer.Option("--fail-fast", help="Stop at the first failure.", rich_help_panel=_RUN)]
+JsonLines = Annotated[
+    str | None,
+    typer.Option(
+        "--json", metavar="FILE|-", help="One line of JSON a photo, - for standard error.", rich_help_panel=_RUN
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.", rich_help_panel=_RUN)]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say what was done to each photo.", rich_help_panel=_RUN)
+]
+
+
+def tile_of(text: str) -> int | Literal["auto", "none"]:
+    """--tile: auto, none, or a side of at least 64 pixels."""
+    if text == "auto" or text == "none":
+        return text  # type: ignore[return-value]
+    if text.isdecimal() and int(text) >= 64:
+        return int(text) // 8 * 8
+    raise UsageError(f"--tile {text}: give auto, none, or a number of pixels of at least 64")
+
+
+def number_or_auto(text: str, option: str, low: float, high: float) -> float | Literal["auto"]:
+    """A number between bounds, or auto."""
+    if text == "auto":
+        return "auto"
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {text}: give a number or auto") from error
+    if not low <= value <= high:
+        raise UsageError(f"{option} {text}: give a number from {low:g} to {high:g}, or auto")
+    return value
+
+
+def numbers_of(text: str, option: str, count: int, separator: str) -> tuple[int, ...]:
+    """So many whole numbers, such as 1:1:2 or 0,0,640,480."""
+    parts = text.split(separator)
+    if len(parts) != count or not all(re.fullmatch(r"\d+", part.strip()) for part in parts):
+        example = separator.join("XYWH"[:count] if separator == "," else ("LOAD", "RUN", "SAVE"))
+        raise UsageError(f"{option} {text}: give {count} whole numbers, {example}")
+    return tuple(int(part) for part in parts)
+
+
+def depth_of(bits: int | None) -> Literal[8, 16, 32] | None:
+    """--bit-depth: 8, 16 or 32."""
+    if bits in (None, 8, 16, 32):
+        return bits  # type: ignore[return-value]
+    raise UsageError(f"--bit-depth {bits}: give 8, 16 or 32")

@@ -1,0 +1,190 @@
+"""A network with its weights in, on a device, at a precision: pictures in, pictures out, of any size."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from photofix import tiles
+from photofix.device import Place, free_memory
+from photofix.errors import PhotofixError, WeightsError
+from photofix.noise import SigmaAt
+from photofix.photo import white
+from photofix.tiles import Progress, Tiling
+from photofix.weights import Entry
+
+#: --tile: what fits and is fast, the whole picture at once, or a side in pixels.
+Tile = int | Literal["auto", "none"]
+
+#: Side of a tile where nothing limits it: on a processor larger ones leave the cache, smaller ones pay for overlap.
+CPU_TILE = 640
+GPU_TILE = 1536
+
+#: Bytes that a tile's pixel needs at the widest point of the embedded networks in half precision, with room to spare.
+BYTES_PER_PIXEL = 1500
+
+#: The network that each kind of model module defines.
+NETWORKS = {"unet": "UNet", "level": "Level", "dncnn": "DnCNN", "ffdnet": "FFDNet", "pmrid": "PMRID"}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready to run.
+
+    entry says what it takes and gives; tile is the user's wish.
+    """
+
+    network: nn.Module
+    entry: Entry
+    place: Place
+    tile: Tile = "auto"
+
+    def __call__(
+        self, pixels: np.ndarray, sigma: float | SigmaAt, strength: float = 1.0, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Restore pixels (H, W, C): uint8 or uint16 over their full range, or float32 with white at 1.
+
+        Args:
+            sigma: standard deviation of the noise with white at 1: one for all, or a function that gives the
+                (h, w) float32 map of some rows and columns.
+            strength: share of the change that is made.
+            progress: told how many pixels are done after each tile.
+        Returns:
+            an array of the same shape and dtype. Where the network changes nothing the numbers are the input's own.
+        """
+        height, width = pixels.shape[:2]
+
+        def answer(rows: slice, columns: slice) -> np.ndarray:
+            level = sigma(rows, columns) if callable(sigma) else sigma
+            return self._residual(pixels[rows, columns], level)
+
+        restored = np.empty_like(pixels)
+        for top, band in tiles.run(answer, height, width, self.tiling(height, width), progress):
+            rows = slice(top, top + len(band))
+            restored[rows] = _add(pixels[rows], band, strength)
+        return restored
+
+    def tiling(self, height: int, width: int) -> Tiling:
+        """How a picture of this size is cut."""
+        multiple, margin = self.entry.multiple, self.entry.margin
+        side = {"auto": self._best_tile(), "none": 0}.get(cast(str, self.tile), self.tile)
+        if side == 0 or max(height, width) <= cast(int, side):
+            return Tiling(0, margin, multiple=multiple)
+        return Tiling(max(cast(int, side), 4 * margin), margin, multiple=multiple)
+
+    def levels(self, pixels: np.ndarray, cell: int) -> np.ndarray:
+        """For a network that answers once a cell: (ceil(H / cell), ceil(W / cell)) float32."""
+        height, width = (-(-size // cell) for size in pixels.shape[:2])
+        found = np.empty((height, width), np.float32)
+        step, margin = 24, 3
+        for top in range(0, height, step):
+            for left in range(0, width, step):
+                first, before = max(0, top - margin), max(0, left - margin)
+                rows, columns = (
+                    slice(at * cell, (start + step + margin) * cell) for at, start in ((first, top), (before, left))
+                )
+                part = self._run(_to_tensor(pixels[rows, columns], self.place, cell))[0, 0].float().cpu().numpy()
+                part = part[top - first : top - first + step, left - before : left - before + step]
+                found[top : top + part.shape[0], left : left + part.shape[1]] = part
+        return found
+
+    def _residual(self, pixels: np.ndarray, sigma: float | np.ndarray) -> np.ndarray:
+        """What to add to a tile (h, w, C): (h, w, C) float32."""
+        height, width, channels = pixels.shape
+        picture = _fit_channels(_to_tensor(pixels, self.place, self.entry.multiple), self.entry.takes.channels)
+        planes = [picture]
+        if "sigma" in self.entry.takes.conditions:
+            planes.append(_plane(sigma, picture, self.place))
+        answer = self._run(*planes).float()
+        residual = {"residual": answer, "noise": -answer, "image": answer - picture}[self.entry.gives]
+        residual = residual.flatten(0, 1) if residual.shape[:2].numel() == channels else residual.mean(1)
+        return np.ascontiguousarray(residual[:, :height, :width].permute(1, 2, 0).cpu().numpy())
+
+    def _run(self, *planes: Tensor) -> Tensor:
+        """The network's answer, checked finite; redone in float32 where half precision overflowed."""
+        with torch.inference_mode():
+            answer = self.network(*(plane.to(self.place.precision) for plane in planes))
+            if torch.isfinite(answer).all():
+                return cast(Tensor, answer)
+            answer = copy.deepcopy(self.network).float()(*planes)
+        if not torch.isfinite(answer).all():
+            raise PhotofixError(
+                f"network '{self.entry.name}' answered with values that are not numbers: does the picture hold any?"
+            )
+        return cast(Tensor, answer)
+
+    def _best_tile(self) -> int:
+        largest = CPU_TILE if self.place.device.type == "cpu" else GPU_TILE
+        fits = (free_memory(self.place.device) / 2 / BYTES_PER_PIXEL) ** 0.5
+        return int(min(largest, max(128, fits)) // 8 * 8)
+
+
+def load(entry: Entry, path: Path, place: Place, tile: Tile = "auto") -> Model:
+    """The entry's network with the weights of a verified file."""
+    module = importlib.import_module(f"photofix.networks.{entry.network}")
+    network = getattr(module, NETWORKS[entry.network])(**entry.arguments)
+    try:
+        network.load_state_dict(_state(path, entry))
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: these weights do not fit the network of '{entry.name}': {error}") from error
+    network.eval().requires_grad_(False).to(place.device, place.precision, memory_format=torch.channels_last)
+    return Model(network, entry, place, tile)
+
+
+def exact(model: Model) -> Model:
+    """The same model with margins as wide as the network's reach, so that tiles change nothing."""
+    return replace(model, entry=replace(model.entry, margin=model.entry.reach))
+
+
+def _state(path: Path, entry: Entry) -> dict[str, Tensor]:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return cast(dict[str, Tensor], load_file(path))
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    for key in entry.unwrap.split(".") if entry.unwrap else ():
+        state = state[key]
+    return cast(dict[str, Tensor], state)
+
+
+def _to_tensor(pixels: np.ndarray, place: Place, multiple: int) -> Tensor:
+    """(h, w, C) numbers of a file as (1, C, H, W) float32 on the device, continued by reflection to the multiple."""
+    below, right = (-size % multiple for size in pixels.shape[:2])
+    if below or right:
+        # "symmetric" repeats: unlike "reflect" it also continues a picture narrower than what is missing.
+        pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)), "symmetric")
+    # A copy: what a decoder gave may be read-only, which torch does not accept.
+    tensor = torch.from_numpy(np.array(pixels, order="C")).to(place.device).permute(2, 0, 1)[None]
+    return tensor.to(torch.float32, memory_format=torch.channels_last) / white(pixels.dtype)
+
+
+def _fit_channels(picture: Tensor, wanted: int) -> Tensor:
+    """(1, C, H, W) for a network of other channels: gray as three alike, or each color as a gray picture of its own."""
+    if picture.shape[1] == wanted:
+        return picture
+    return picture.expand(-1, wanted, -1, -1) if picture.shape[1] == 1 else picture.transpose(0, 1)
+
+
+def _plane(sigma: float | np.ndarray, picture: Tensor, place: Place) -> Tensor:
+    if not isinstance(sigma, np.ndarray):
+        return torch.full_like(picture[:, :1], sigma)
+    below, right = (have - size for have, size in zip(picture.shape[2:], sigma.shape, strict=True))
+    padded = np.pad(sigma, ((0, below), (0, right)), "symmetric").astype(np.float32)
+    return torch.from_numpy(padded).to(place.device).expand(len(picture), 1, -1, -1)
+
+
+def _add(pixels: np.ndarray, residual: np.ndarray, strength: float) -> np.ndarray:
+    scale = np.float32(white(pixels.dtype) * strength)
+    if pixels.dtype == np.float32:
+        return pixels + residual * scale
+    exact_sum = residual * scale
+    exact_sum += pixels
+    np.rint(exact_sum, out=exact_sum)
+    return exact_sum.clip(0, white(pixels.dtype)).astype(pixels.dtype)

@@ -1,0 +1,208 @@
+"""One photo: read -> task -> write. Start reading here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from photofix import device, model, noise, raw, weights
+from photofix.errors import UsageError
+from photofix.model import Model, Tile
+from photofix.mosaic import to_planes
+from photofix.networks.level import CELL
+from photofix.noise import SigmaAt
+from photofix.photo import Photo, RawPhoto
+from photofix.tasks import denoise
+from photofix.tiles import Progress, count
+
+Auto = Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Roi:
+    """A part of the upright picture, in pixels from its top left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to do with a photo; the same for all photos of a run.
+
+    sigma: noise level in 8-bit units, 0-100, or auto; iso: sensitivity that a RAW file's noise is taken from, or auto
+    (its own noise profile, else an estimate). exposure: EV by which a RAW file is developed brighter.
+    """
+
+    model: str | None = None
+    weights: Path | None = None
+    manifest: Path | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    tile: Tile = "auto"
+    strength: float = 1.0
+    sigma: float | Auto = "auto"
+    iso: int | Auto = "auto"
+    exposure: float = 0.0
+    roi: Roi | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A finished photo and what was done: model, device, noise level, tiles, seconds."""
+
+    photo: Photo
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+class Models:
+    """The models of one run: each is loaded when the first photo needs it, and then kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.place = device.choose(settings.device, settings.precision)
+        self._entries = weights.manifest(settings.manifest)
+        self._loaded: dict[str, Model] = {}
+        self._lock = threading.Lock()
+
+    def entry_for(self, task: str, is_raw: bool) -> weights.Entry:
+        """The network that the settings name, or the task's own for this kind of photo."""
+        name = self.settings.model
+        entry = weights.find(name, self._entries) if name else weights.default_for(task, is_raw, self._entries)
+        if entry.task != task:
+            raise UsageError(
+                f"model '{entry.name}' is for {entry.task}, not {task}: see photofix models list --task {task}"
+            )
+        return entry
+
+    def get(self, task: str, is_raw: bool = False) -> Model:
+        """The model for a task and kind of photo, with the user's weights where given."""
+        return self._load(self.entry_for(task, is_raw), self.settings.weights)
+
+    def helper(self, task: str) -> Model:
+        """A model that another task needs beside its own."""
+        return self._load(weights.default_for(task, False, self._entries), None)
+
+    def _load(self, entry: weights.Entry, own: Path | None) -> Model:
+        with self._lock:
+            if entry.name not in self._loaded:
+                path = own or weights.verified(entry, self.settings.offline)
+                self._loaded[entry.name] = model.load(entry, path, self.place, self.settings.tile)
+            return self._loaded[entry.name]
+
+
+def restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None = None) -> Restored:
+    """Denoise one photo as the run's settings say; RAW comes back developed."""
+    started = time.perf_counter()
+    settings = models.settings
+    if isinstance(photo, RawPhoto) and models.entry_for("denoise", True).takes.encoding == "stabilised":
+        restored = _restore_raw(photo, models, progress)
+    else:
+        # A network for finished pictures was asked for: develop first.
+        shown = _developed(photo, photo.mosaic, settings) if isinstance(photo, RawPhoto) else photo
+        restored = _restore_picture(cropped(shown, settings.roi), models, progress)
+    height, width = restored.photo.pixels.shape[:2]
+    facts: dict[str, object] = {"width": width, "height": height, "device": str(models.place)}
+    return replace(restored, facts=facts | restored.facts | {"seconds": round(time.perf_counter() - started, 3)})
+
+
+def _restore_picture(photo: Photo, models: Models, progress: Progress | None) -> Restored:
+    network = models.get("denoise")
+    if network.entry.takes.encoding != "srgb":
+        raise UsageError(
+            f"model '{network.entry.name}' takes RAW mosaics only: leave --model out for finished pictures"
+        )
+    sigma, typical = noise_level(photo, models)
+    restored = denoise.denoise(photo, network, sigma, models.settings.strength, progress)
+    return Restored(restored, _facts(network, photo.pixels.shape, round(typical * 255, 2)))
+
+
+def noise_level(photo: Photo, models: Models) -> tuple[float | SigmaAt, float]:
+    """What to tell the network of a picture's noise, and its typical value; both with white at 1."""
+    given = models.settings.sigma
+    if given != "auto":
+        return given / 255, given / 255
+    estimate = denoise.smooth(models.helper("noise-level").levels(denoise.displayed(photo), CELL), CELL)
+    return estimate.sigma(), estimate.typical
+
+
+def _restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> Restored:
+    network = models.get("denoise", is_raw=True)
+    profiles = noise_profile(photo, models.settings.iso)
+    mosaic = denoise.denoise_raw(photo, network, profiles, models.settings.strength, progress)
+    shown = cropped(_developed(photo, mosaic, models.settings), models.settings.roi)
+    height, width = photo.mosaic.shape
+    facts = _facts(network, (height // 2, width // 2, 4), None)
+    return Restored(shown, facts | {"noise_profile": [list(pair) for pair in profiles]})
+
+
+def noise_profile(photo: RawPhoto, iso: int | Auto) -> Sequence[tuple[float, float]]:
+    """(shot, read) of a mosaic's four places: as the user says, else as the file says, else as the mosaic shows."""
+    if iso != "auto":
+        return [noise.profile_for_iso(iso)] * 4
+    return photo.noise or [noise.estimate_profile(to_planes(photo))] * 4
+
+
+def _developed(photo: RawPhoto, mosaic: np.ndarray, settings: Settings) -> Photo:
+    return raw.develop(photo, mosaic, raw.DevelopSettings(exposure=settings.exposure))
+
+
+def _facts(network: Model, shape: tuple[int, ...], sigma: float | None) -> dict[str, object]:
+    facts = {"model": network.entry.name, "tiles": count(shape[0], shape[1], network.tiling(shape[0], shape[1]))}
+    return facts if sigma is None else facts | {"sigma": sigma}
+
+
+def cropped(photo: Photo, roi: Roi | None) -> Photo:
+    """The part of a photo inside the region; UsageError where it lies outside."""
+    if roi is None:
+        return photo
+    height, width = photo.pixels.shape[:2]
+    if (
+        roi.x < 0
+        or roi.y < 0
+        or roi.width < 1
+        or roi.height < 1
+        or roi.x + roi.width > width
+        or roi.y + roi.height > height
+    ):
+        raise UsageError(
+            f"--roi {roi.x},{roi.y},{roi.width},{roi.height} lies outside the picture of {width} x {height}"
+        )
+    part = (slice(roi.y, roi.y + roi.height), slice(roi.x, roi.x + roi.width))
+    return replace(photo, pixels=photo.pixels[part], alpha=None if photo.alpha is None else photo.alpha[part])
+
+
+def restore_any(
+    image: Photo | RawPhoto | np.ndarray, settings: Settings, sigma: float | np.ndarray | Auto
+) -> Photo | np.ndarray:
+    """`restore` for the Python interface: photos and bare arrays, a number or a map of sigma in 8-bit units."""
+    if not isinstance(image, np.ndarray):
+        return _restore_with(image, settings, sigma)
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,), (4,)) or image.size == 0:
+        raise UsageError(f"an image has the shape (H, W), (H, W, 3) or (H, W, 4), not {image.shape}")
+    if image.dtype not in (np.uint8, np.uint16, np.float32):
+        raise UsageError(f"an image is uint8, uint16 or float32, not {image.dtype}: convert it first")
+    pixels = np.atleast_3d(image)[:, :, :3]
+    restored = _restore_with(Photo(np.ascontiguousarray(pixels)), settings, sigma).pixels
+    if image.shape[2:] == (4,):
+        return np.concatenate([restored, image[:, :, 3:]], axis=2)
+    return restored.reshape(image.shape)
+
+
+def _restore_with(photo: Photo | RawPhoto, settings: Settings, sigma: float | np.ndarray | Auto) -> Photo:
+    if not isinstance(sigma, np.ndarray):
+        return restore(photo, Models(replace(settings, sigma=sigma))).photo
+    if not isinstance(photo, Photo) or sigma.shape != photo.pixels.shape[:2]:
+        raise UsageError(f"a map of sigma, here {sigma.shape}, has a finished picture's height and width")
+    levels = (sigma / 255).astype(np.float32)
+    network = Models(settings).get("denoise")
+    return denoise.denoise(photo, network, lambda rows, columns: levels[rows, columns], settings.strength)

@@ -1,0 +1,1 @@
+"""Tasks: one a file, readable alone. Photo and model in, Photo out."""

@@ -1,0 +1,123 @@
+"""Denoise: a developed picture in its own encoding, or a mosaic before it is developed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import cv2
+import numpy as np
+
+from photofix import color, mosaic, noise
+from photofix.noise import SigmaAt
+from photofix.photo import Photo, RawPhoto
+
+Progress = Callable[[int], None]
+
+#: Levels below this, in units of white, are not noise that anybody sees: a quarter of an 8-bit step.
+UNSEEN = 0.25 / 255
+
+
+class Restore(Protocol):
+    """What denoising needs of a model: a file's pixels (H, W, C) and their noise level, to pixels of the same kind."""
+
+    def __call__(
+        self, pixels: np.ndarray, sigma: float | SigmaAt, strength: float = 1.0, progress: Progress | None = None
+    ) -> np.ndarray: ...
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """The noise level of a picture, in units of white: one for each cell of cell x cell pixels."""
+
+    levels: np.ndarray
+    cell: int
+
+    @property
+    def typical(self) -> float:
+        """The median over the picture."""
+        return float(np.median(self.levels))
+
+    def sigma(self) -> float | SigmaAt:
+        """What to tell the network: nothing at all where no noise can be seen, else the smooth map."""
+        return 0.0 if self.levels.max() < UNSEEN else noise.between_cells(self.levels, self.cell)
+
+
+def smooth(levels: np.ndarray, cell: int) -> Estimate:
+    """An estimate from a network's answers (h, w), each averaged with its neighbours: noise changes slowly."""
+    return Estimate(cv2.blur(levels, (5, 5), borderType=cv2.BORDER_REPLICATE), cell)
+
+
+def denoise(
+    photo: Photo, model: Restore, sigma: float | SigmaAt, strength: float = 1.0, progress: Progress | None = None
+) -> Photo:
+    """The photo without its noise; alpha and metadata are passed on.
+
+    Args:
+        sigma: the noise's standard deviation in units of white, a number or a map; in the encoding of `displayed`.
+        strength: 0 returns the input, 1 what the network says, between them a blend.
+    """
+    if strength == 0 or (not callable(sigma) and sigma <= 0):
+        return photo
+    if photo.encoding == "linear":
+        return _denoise_linear(photo, model, sigma, strength, progress)
+    return replace(photo, pixels=model(photo.pixels, sigma, strength, progress))
+
+
+def displayed(photo: Photo) -> np.ndarray:
+    """The pixels as the network sees them: those of the file, or, where these are linear light, through the sRGB curve.
+
+    Light brighter than white is scaled into range first, so that the network meets what it was trained on.
+    """
+    return photo.pixels if photo.encoding == "srgb" else color.linear_to_srgb(_light(photo) / _peak(photo))
+
+
+def _denoise_linear(
+    photo: Photo, model: Restore, sigma: float | SigmaAt, strength: float, progress: Progress | None
+) -> Photo:
+    light = color.srgb_to_linear(model(displayed(photo), sigma, 1.0, progress)) * _peak(photo)
+    before = _light(photo)
+    blended = before + np.float32(strength) * (light - before)
+    if photo.pixels.dtype == np.uint16:
+        blended = np.rint(blended.clip(0, 1) * 65535)
+    return replace(photo, pixels=blended.astype(photo.pixels.dtype))
+
+
+def _light(photo: Photo) -> np.ndarray:
+    scale = 65535 if photo.pixels.dtype == np.uint16 else 1
+    return photo.pixels.astype(np.float32) / np.float32(scale)
+
+
+def _peak(photo: Photo) -> np.float32:
+    return np.float32(max(1.0, float(np.nanmax(_light(photo)))))
+
+
+def denoise_raw(
+    raw: RawPhoto,
+    model: Restore,
+    profiles: Sequence[tuple[float, float]],
+    strength: float = 1.0,
+    progress: Progress | None = None,
+) -> np.ndarray:
+    """The mosaic (H, W) float32 without its noise, in the sensor's own numbers.
+
+    Packed into red, green, green and blue planes, made even by the noise profile, denoised, and brought back.
+
+    Args:
+        profiles: (shot, read) of the four places of the pattern, variance = shot * signal + read with white at 1.
+        strength: the share of the change that is made, in linear light.
+    """
+    if strength == 0:
+        return raw.mosaic.astype(np.float32)
+    planes = mosaic.to_planes(raw)
+    gains, (shot, read) = noise.combine([profiles[place] for place in mosaic.places(raw.pattern)])
+    scale = np.array(gains, np.float32)[:, None, None]
+    even, level = noise.stabilise(planes * scale, shot, read)
+    even = np.ascontiguousarray(even.transpose(1, 2, 0))
+    restored = model(even, level, 1.0, progress)
+    changed = (restored != even).transpose(2, 0, 1)
+    light = noise.unstabilise(restored.transpose(2, 0, 1), shot, read) / scale
+    # What the network left alone keeps its own number: there and back through roots would round it.
+    planes += np.where(changed, np.float32(strength) * (light - planes), 0)
+    return mosaic.to_mosaic(planes, raw)

@@ -1,0 +1,156 @@
+"""Run a function over a picture of any size, tile by tile, as if it had seen the picture whole.
+
+A tile answers for its middle: what lies within the margin of a cut is discarded, because there the network lacked
+context. Neighbouring answers overlap by a narrow band in which one fades into the other; the two weights sum to one.
+Nothing is normalised per tile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from photofix.device import is_out_of_memory
+from photofix.errors import DeviceError
+
+#: What a tile is asked: rows and columns it sees; the answer is (h, w, C) float32 for exactly these.
+Answer = Callable[[slice, slice], np.ndarray]
+Progress = Callable[[int], None]
+
+#: Below this a tile is not halved any more when memory runs out.
+SMALLEST = 32
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """How a picture is cut.
+
+    tile: side of a tile, margins included; 0 for the whole picture at once.
+    margin: pixels next to a cut that are discarded.
+    fade: width of the band over which neighbouring tiles are mixed.
+    multiple: every tile starts at a multiple of this, as the network's own folding needs.
+    """
+
+    tile: int
+    margin: int
+    fade: int = 16
+    multiple: int = 8
+
+
+@dataclass(frozen=True)
+class Span:
+    """One tile along one axis: it sees [start, stop) and answers for [first, last)."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+def spans(length: int, tiling: Tiling) -> list[Span]:
+    """Tiles along one axis: as few as fit, evenly laid, each at most tiling.tile long (rounded to the multiple)."""
+    overlap = 2 * tiling.margin + tiling.fade
+    step = max(tiling.tile - overlap, tiling.multiple) // tiling.multiple * tiling.multiple
+    if tiling.tile <= 0 or length <= max(tiling.tile, step + overlap):
+        return [Span(0, length, 0, length)]
+    count = -(-(length - overlap) // step)
+    stride = _round_up(-(-(length - overlap) // count), tiling.multiple)
+    starts = range(0, length - overlap, stride)
+    return [_span(start, start + stride + overlap, length, tiling.margin) for start in starts]
+
+
+def _span(start: int, stop: int, length: int, margin: int) -> Span:
+    last = length if stop >= length else stop - margin
+    return Span(start, min(stop, length), start + margin if start else 0, last)
+
+
+def count(height: int, width: int, tiling: Tiling) -> int:
+    """How many tiles a picture takes."""
+    return len(spans(height, tiling)) * len(spans(width, tiling))
+
+
+def run(
+    answer: Answer, height: int, width: int, tiling: Tiling, progress: Progress | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the whole answer as bands of finished rows: (top row, (rows, width, C) float32).
+
+    Only a band and the rows that the next one fades into are held. When memory runs out a tile is halved and the
+    work goes on from there; DeviceError when even the smallest does not fit.
+    """
+    columns = spans(width, tiling)
+    rows = spans(height, tiling)
+    carried: np.ndarray | None = None
+    smaller = _Halving(answer, tiling)
+    for index, row in enumerate(rows):
+        band: np.ndarray | None = None
+        for column in columns:
+            part = smaller(row, column)
+            if band is None:
+                band = np.zeros((row.last - row.first, width, part.shape[2]), np.float32)
+            weight = _ramp(column, tiling.fade, width)[None, :, None]
+            band[:, column.first : column.last] += part if len(columns) == 1 else part * weight
+            if progress:
+                progress((row.last - row.first) * (column.last - column.first))
+        assert band is not None
+        if len(rows) > 1:
+            band *= _ramp(row, tiling.fade, height)[:, None, None]
+        if carried is not None:
+            band[: len(carried)] += carried
+        done = len(band) if index == len(rows) - 1 else rows[index + 1].first - row.first
+        carried = band[done:].copy()
+        yield row.first, band[:done]
+
+
+def _ramp(span: Span, fade: int, length: int) -> np.ndarray:
+    """Weights over [first, last): 1 inside, rising and falling linearly where a neighbour answers too."""
+    weight = np.ones(span.last - span.first, np.float32)
+    rise = (np.arange(fade, dtype=np.float32) + 1) / (fade + 1)
+    if span.first:
+        weight[:fade] = rise
+    if span.last < length:
+        weight[-fade:] = 1 - rise
+    return weight
+
+
+class _Halving:
+    """Asks for a tile; when memory runs out, for its halves, and from then on for no larger ones."""
+
+    def __init__(self, answer: Answer, tiling: Tiling) -> None:
+        self.answer, self.margin, self.multiple = answer, tiling.margin, tiling.multiple
+        self.largest: int | None = None
+
+    def __call__(self, row: Span, column: Span) -> np.ndarray:
+        """The answer for rows [first, last) and columns [first, last)."""
+        area = (row.stop - row.start) * (column.stop - column.start)
+        if self.largest is None or area <= self.largest:
+            try:
+                part = self.answer(slice(row.start, row.stop), slice(column.start, column.stop))
+                return part[
+                    row.first - row.start : row.last - row.start,
+                    column.first - column.start : column.last - column.start,
+                ]
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                if max(row.last - row.first, column.last - column.first) <= SMALLEST:
+                    raise DeviceError(
+                        "out of memory even with the smallest tile: close other programs, or give --device cpu"
+                    ) from error
+                self.largest = area // 2
+        if row.last - row.first >= column.last - column.first:
+            return np.concatenate([self(half, column) for half in self._halves(row)], axis=0)
+        return np.concatenate([self(row, half) for half in self._halves(column)], axis=1)
+
+    def _halves(self, span: Span) -> tuple[Span, Span]:
+        middle = _round_up((span.first + span.last) // 2, self.multiple)
+        start = max(span.start, (middle - self.margin) // self.multiple * self.multiple)
+        return (
+            Span(span.start, min(span.stop, _round_up(middle + self.margin, self.multiple)), span.first, middle),
+            Span(start, span.stop, middle, span.last),
+        )
+
+
+def _round_up(value: int, multiple: int) -> int:
+    return -(-value // multiple) * multiple

@@ -1,0 +1,162 @@
+"""Noise: what is put in is found again, and what is clean is left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from photofix.noise import combine, estimate_profile, estimate_sigma, profile_for_iso, stabilise, unstabilise
+
+
+def sensed(signal: np.ndarray, shot: float, read: float, seed: int = 0) -> np.ndarray:
+    """Signal with Poisson-Gaussian noise, clipped at white."""
+    rng = np.random.default_rng(seed)
+    noisy = rng.poisson(np.maximum(signal, 0) / shot) * shot + rng.normal(0, np.sqrt(read), signal.shape)
+    return np.minimum(noisy, 1).astype(np.float32)
+
+
+def scene(size: int = 320) -> np.ndarray:
+    """Four planes with gradients, edges, a textured quarter, and a clipped corner."""
+    rows, columns = np.mgrid[:size, :size] / size
+    plane = 0.02 + 0.6 * columns * (0.5 + 0.5 * rows)
+    plane += 0.2 * ((rows * 7 + columns * 3) % 1 > 0.8)
+    texture = np.random.default_rng(9).normal(0, 0.05, (size, size))
+    plane += np.where((rows > 0.5) & (columns > 0.5), texture, 0)
+    plane[:40, -40:] = 2
+    return np.stack([plane * gain for gain in (0.5, 1, 1, 0.6)]).clip(0, 1)
+
+
+def assert_close_profile(found: tuple[float, float], true: tuple[float, float], within: float) -> None:
+    """The standard deviations that two profiles mean for dark, middle and bright signals agree."""
+    for signal in (0.02, 0.1, 0.4):
+        ratio = np.sqrt((found[0] * signal + found[1]) / (true[0] * signal + true[1]))
+        assert 1 - within < ratio < 1 + within, f"at {signal}: {ratio:.3f} of the true noise"
+
+
+@pytest.mark.parametrize("iso", [400, 1600, 6400, 25_600, 102_400])
+def test_profile_of_a_mosaic_is_found(iso: int) -> None:
+    profile = profile_for_iso(iso)
+    assert_close_profile(estimate_profile(sensed(scene(), *profile)), profile, 0.15)
+
+
+@pytest.mark.parametrize("profile", [(1e-3, 4e-5), (2e-4, 1e-5), (1e-2, 1e-3)])
+def test_strong_read_noise_is_found(profile: tuple[float, float]) -> None:
+    shot, read = estimate_profile(sensed(scene(), *profile))
+    assert_close_profile((shot, read), profile, 0.15)
+    assert 0.5 < read / profile[1] < 1.5
+
+
+def test_profile_of_photographs(shared: Path) -> None:
+    """A photo's finest texture counts as noise: the median photo must be right, single ones may be above."""
+    ratios = []
+    true = profile_for_iso(6400)
+    for file in sorted((shared / "photos" / "scenes-0").iterdir())[3::30]:
+        photo = cv2.imread(str(file))[:640, :960]
+        photo = photo[: photo.shape[0] // 2 * 2, : photo.shape[1] // 2 * 2]
+        linear = (photo[:, :, 1].astype(np.float32) / 255) ** 2.2
+        planes = np.stack([linear[row::2, column::2] for row in (0, 1) for column in (0, 1)])
+        shot, read = estimate_profile(sensed(planes, *true))
+        ratios.append(np.sqrt((shot * 0.2 + read) / (true[0] * 0.2 + true[1])))
+    assert 0.95 < np.median(ratios) < 1.1
+    assert min(ratios) > 0.9
+
+
+@pytest.mark.parametrize(
+    "planes",
+    [
+        np.zeros((4, 200, 300)),
+        np.ones((4, 200, 300)),
+        np.full((4, 5, 7), 0.3),
+        np.zeros((4, 1, 1)),
+        np.random.default_rng(0).normal(0, 1e-7, (4, 64, 64)),
+    ],
+    ids=["black", "clipped", "tiny", "one sample", "almost nothing"],
+)
+def test_profile_of_mosaics_without_information_is_small(planes: np.ndarray) -> None:
+    shot, read = estimate_profile(planes.astype(np.float32))
+    assert 0 < shot <= profile_for_iso(100)[0]
+    assert 0 <= read <= profile_for_iso(100)[1]
+
+
+@pytest.mark.parametrize("level", [0.0, 0.3])
+def test_frames_of_one_brightness_have_their_noise_there(level: float) -> None:
+    planes = np.random.default_rng(0).normal(level, 0.01, (4, 200, 200)).astype(np.float32)
+    shot, read = estimate_profile(planes)
+    assert np.sqrt(shot * level + read) == pytest.approx(0.01, rel=0.1)
+
+
+def test_noise_rises_with_iso() -> None:
+    assert profile_for_iso(6400) == pytest.approx((0.0016, 4.33e-6), rel=0.01)
+    profiles = [profile_for_iso(iso) for iso in (50, 100, 800, 12_800, 409_600)]
+    assert profiles == sorted(profiles)
+
+
+def test_equal_profiles_need_no_gains() -> None:
+    assert combine([(0.002, 1e-5)] * 4) == ((1, 1, 1, 1), (0.002, pytest.approx(1e-5)))
+
+
+def test_gains_make_shot_noise_equal() -> None:
+    profiles = [(0.002, 4e-5), (0.001, 1e-5), (0.001, 1e-5), (0.0015, 2.25e-5)]
+    gains, (shot, read) = combine(profiles)
+    for gain, (own_shot, own_read) in zip(gains, profiles, strict=True):
+        assert gain <= 1
+        assert gain * own_shot == pytest.approx(shot)
+        assert gain**2 * own_read == pytest.approx(read)
+
+
+@pytest.mark.parametrize("iso", [100, 6400, 102_400])
+def test_stabilised_noise_is_even_and_comes_back(iso: int) -> None:
+    shot, read = profile_for_iso(iso)
+    for level in (0.1, 0.3, 0.6):
+        stabilised, sigma = stabilise(sensed(np.full((200, 200), level), shot, read), shot, read)
+        assert stabilised.std() == pytest.approx(sigma, rel=0.05)
+    signal = np.linspace(0, 1, 1001, dtype=np.float32)
+    assert np.abs(unstabilise(stabilise(signal, shot, read)[0], shot, read) - signal).max() < 2e-6
+
+
+@pytest.mark.parametrize("sigma", [0, 5, 15, 25, 50])
+def test_sigma_of_photographs(shared: Path, sigma: float) -> None:
+    errors = []
+    for file in sorted((shared / "eval" / "cbsd68").iterdir())[::4]:
+        photo = cv2.imread(str(file))[:, :, ::-1] / 255
+        noisy = photo + np.random.default_rng(0).normal(0, sigma / 255, photo.shape)
+        errors.append(estimate_sigma(noisy.astype(np.float32)) - sigma)
+    assert abs(np.mean(errors)) < (0.5 if sigma == 0 else 0.25)
+    assert np.abs(errors).max() < 0.8
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sigma_of_gray_and_color_at_every_depth(dtype: type, channels: int) -> None:
+    rows, columns = np.mgrid[:240, :240] / 240
+    smooth = (0.3 + 0.2 * rows + 0.2 * np.sin(9 * columns))[:, :, None].repeat(channels, 2)
+    noisy = smooth + np.random.default_rng(1).normal(0, 10 / 255, smooth.shape)
+    scale = 1 if dtype == np.float32 else np.iinfo(dtype).max
+    pixels = (noisy * scale).astype(dtype)
+    assert estimate_sigma(pixels) == pytest.approx(10, abs=0.4)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.full((100, 100, 3), 128, np.uint8),
+        np.zeros((100, 100, 1), np.uint8),
+        np.full((100, 100, 3), 255, np.uint8),
+        np.zeros((3, 3, 3), np.uint8),
+        np.indices((200, 256, 1), np.uint8)[1].repeat(3, 2),
+        (np.indices((200, 200)).sum(0) // 40 % 2 * 200 + 20).astype(np.uint8)[:, :, None],
+    ],
+    ids=["gray", "black", "white", "tiny", "gradient", "stripes"],
+)
+def test_no_noise_is_seen_in_clean_pictures(pixels: np.ndarray) -> None:
+    assert estimate_sigma(pixels) < 0.5
+
+
+def test_sigma_survives_clipping() -> None:
+    """Half the picture burnt out, the other half noisy."""
+    noisy = np.random.default_rng(2).normal(120, 12, (200, 200, 3))
+    noisy[:, :100] = 300
+    assert estimate_sigma(np.clip(np.rint(noisy), 0, 255).astype(np.uint8)) == pytest.approx(12, abs=0.5)
