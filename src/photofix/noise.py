@@ -50,7 +50,8 @@ def between_cells(levels: np.ndarray, cell: int) -> SigmaAt:
 
     def at(rows: slice, columns: slice) -> np.ndarray:
         down, across = (_weights(part, size, cell) for part, size in zip((rows, columns), levels.shape, strict=True))
-        return (down @ levels @ across.T).astype(np.float32)
+        level: np.ndarray = down @ levels @ across.T
+        return level.astype(np.float32)
 
     return at
 
@@ -58,7 +59,8 @@ def between_cells(levels: np.ndarray, cell: int) -> SigmaAt:
 def _weights(part: slice, cells: int, cell: int) -> np.ndarray:
     """(pixels, cells): how much each cell says about each pixel of one axis."""
     place = np.clip((np.arange(part.start, part.stop) + 0.5) / cell - 0.5, 0, cells - 1)
-    return np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells)[None, :])).astype(np.float32)
+    weights: np.ndarray = np.maximum(0, 1 - np.abs(place[:, None] - np.arange(cells)[None, :]))
+    return weights.astype(np.float32)
 
 
 #: A typical sensor, for when nothing better is known: 40,000 electrons fill a pixel at ISO 100, 1.3 electrons of read
