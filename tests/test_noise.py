@@ -107,6 +107,12 @@ def test_gains_make_shot_noise_equal() -> None:
         assert gain**2 * own_read == pytest.approx(read)
 
 
+def test_profiles_without_shot_noise_can_be_stabilised() -> None:
+    _, (shot, read) = combine([(1e-12, 1e-4)] * 4)
+    signal = np.linspace(0, 1, 1001, dtype=np.float32)
+    assert np.abs(unstabilise(stabilise(signal, shot, read)[0], shot, read) - signal).max() < 1e-5
+
+
 @pytest.mark.parametrize("iso", [100, 6400, 102_400])
 def test_stabilised_noise_is_even_and_comes_back(iso: int) -> None:
     shot, read = profile_for_iso(iso)

@@ -89,7 +89,7 @@ def combine(profiles: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...],
     least = min(shot for shot, _ in profiles)
     gains = tuple(least / shot for shot, _ in profiles)
     read = float(np.mean([gain**2 * read for gain, (_, read) in zip(gains, profiles, strict=True)]))
-    return gains, (least, read)
+    return gains, (max(least, float(np.sqrt(read)) / _MOST_READ_ELECTRONS), read)
 
 
 #: Side of the blocks whose noise is measured, how many of like brightness are compared, which part of them counts as
