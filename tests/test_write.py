@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from pictures import EXIF, XMP, photo, profile, samples
 from PIL import Image
 
 from photofix import metadata as meta
@@ -21,6 +20,7 @@ from photofix.formats import tiff
 from photofix.photo import Metadata, Photo
 from photofix.read import read
 from photofix.write import FORMATS, SaveOptions, check_limits, converted, fit, format_of, write, write_stream
+from pictures import EXIF, XMP, photo, profile, samples
 
 #: Every format and depth that loses nothing, with the options that make it so.
 LOSSLESS = [

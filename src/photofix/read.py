@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -127,7 +128,9 @@ def _read(stream: BinaryIO, name: str) -> Photo | RawPhoto:
             from photofix.raw import read_raw
 
             return read_raw(stream.read(), name)
-        photo = _READERS[kind](stream)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's words about damaged EXIF, which we pass on as it is
+            photo = _READERS[kind](stream)
     except (*_DECODER_ERRORS, MemoryError) as error:
         reason = str(error) or type(error).__name__
         raise ReadError(

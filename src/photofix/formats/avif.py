@@ -12,6 +12,7 @@ from photofix.photo import Metadata, Photo
 
 
 def read(stream: BinaryIO) -> Photo:
+    """The picture, 10 and 12 bits as uint16 over its full range; of a sequence the first frame."""
     import cv2
     from PIL.AvifImagePlugin import AvifImageFile
 
@@ -21,7 +22,10 @@ def read(stream: BinaryIO) -> Photo:
         notes: tuple[str, ...] = (f"first of {image.n_frames} frames",) if image.n_frames > 1 else ()
     stream.seek(0)
     data = stream.read()
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ValueError(error.err) from error
     if decoded is None:
         raise ValueError("its pixels cannot be decoded")
     samples = decoded if decoded.ndim == 2 else decoded[..., [2, 1, 0, 3][: decoded.shape[2]]]
@@ -48,7 +52,10 @@ def write(photo: Photo, stream: BinaryIO, quality: int) -> None:
     }
     present = {kind: np.frombuffer(block, np.uint8) for kind, block in blocks.items() if block}
     options = [cv2.IMWRITE_AVIF_DEPTH, depth, cv2.IMWRITE_AVIF_QUALITY, quality, cv2.IMWRITE_AVIF_SPEED, 8]
-    done, encoded = cv2.imencodeWithMetadata(".avif", samples[..., order], [*present], [*present.values()], options)
+    try:
+        done, encoded = cv2.imencodeWithMetadata(".avif", samples[..., order], [*present], [*present.values()], options)
+    except cv2.error as error:
+        raise WriteError(f"the AVIF encoder failed ({error.err}); choose another format, such as PNG") from error
     if not done:
         raise WriteError("the AVIF encoder failed; choose another format, such as PNG")
     stream.write(encoded.tobytes())

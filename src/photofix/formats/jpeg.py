@@ -19,6 +19,7 @@ _MOST_EXIF, _MOST_XMP = 65533 - 6, 65533 - 29
 
 
 def read(stream: BinaryIO) -> Photo:
+    """The picture; CMYK converted to sRGB."""
     from PIL.JpegImagePlugin import JpegImageFile
 
     with JpegImageFile(stream) as image:

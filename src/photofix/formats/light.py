@@ -72,7 +72,8 @@ def _light_channels(names: list[str]) -> tuple[list[int], tuple[str, ...]]:
 def _divide_by_alpha(samples: np.ndarray) -> None:
     """OpenEXR's colors are multiplied by alpha (its technical introduction); ours are not."""
     alpha = samples[..., -1:]
-    np.divide(samples[..., :-1], alpha, out=samples[..., :-1], where=alpha > 0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        np.divide(samples[..., :-1], alpha, out=samples[..., :-1], where=alpha > 0)
 
 
 def write(photo: Photo, path: Path, kind: str, half: bool) -> None:

@@ -16,6 +16,7 @@ _FAST = {"level": 1, "strategy": 3, "filter": 16}
 
 
 def read(stream: BinaryIO) -> Photo:
+    """The picture, palettes as RGB; of an animation the first frame."""
     import imagecodecs
 
     data = stream.read()

@@ -30,6 +30,7 @@ class _Header:
 
 
 def read(stream: BinaryIO) -> Photo:
+    """The picture: PFM as linear light, all else as sRGB."""
     data = stream.read()
     header = _header(data)
     check_size(stream, header.width, header.height, 4 * header.channels)

@@ -41,7 +41,7 @@ def read(stream: BinaryIO) -> Photo:
     if page.photometric == _CMYK:
         return _inks(samples, metadata, turn, notes + more)
     if page.photometric == _PALETTE:
-        samples = np.moveaxis(np.asarray(colormap), 0, -1)[samples[..., 0]]
+        samples = _colors(np.asarray(colormap))[samples[..., 0]]
         more += ("palette converted to RGB",)
     channels = 3 if samples.shape[2] >= 3 else 1
     if samples.shape[2] > channels:
@@ -49,6 +49,12 @@ def read(stream: BinaryIO) -> Photo:
         more += extra
     linear = samples.dtype == np.float32 and meta.icc_is_linear(icc)
     return photo_of(samples, metadata, notes + more, turn, "linear" if linear else "srgb")
+
+
+def _colors(colormap: np.ndarray) -> np.ndarray:
+    """(colors, 3) of a 16-bit palette; as uint8 where each is an 8-bit one widened."""
+    colors = np.moveaxis(colormap, 0, -1)
+    return colors.astype(np.uint8) if not (colors % 257).any() else colors
 
 
 def _first_page(file: TiffFile) -> tuple[TiffPage, tuple[str, ...]]:

@@ -11,6 +11,7 @@ from photofix.photo import Metadata, Photo
 
 
 def read(stream: BinaryIO) -> Photo:
+    """The picture; of an animation the first frame."""
     import imagecodecs
 
     data = stream.read()
