@@ -27,6 +27,9 @@ Tile = int | Literal["auto", "none"]
 CPU_TILE = 640
 GPU_TILE = 1536
 
+#: Side of a tile, in cells, for networks that answer once a cell.
+CELLS = 32
+
 #: Bytes that a tile's pixel needs at the widest point of the embedded networks in half precision, with room to spare.
 BYTES_PER_PIXEL = 1500
 
@@ -81,19 +84,16 @@ class Model:
 
     def levels(self, pixels: np.ndarray, cell: int) -> np.ndarray:
         """For a network that answers once a cell: (ceil(H / cell), ceil(W / cell)) float32."""
+
+        def answer(rows: slice, columns: slice) -> np.ndarray:
+            part = pixels[tuple(slice(axis.start * cell, axis.stop * cell) for axis in (rows, columns))]
+            picture = _fit_channels(_to_tensor(part, self.place, cell), self.entry.takes.channels)
+            return self._run(picture)[0].permute(1, 2, 0).float().cpu().numpy()
+
         height, width = (-(-size // cell) for size in pixels.shape[:2])
-        found = np.empty((height, width), np.float32)
-        step, margin = 24, 3
-        for top in range(0, height, step):
-            for left in range(0, width, step):
-                first, before = max(0, top - margin), max(0, left - margin)
-                rows, columns = (
-                    slice(at * cell, (start + step + margin) * cell) for at, start in ((first, top), (before, left))
-                )
-                part = self._run(_to_tensor(pixels[rows, columns], self.place, cell))[0, 0].float().cpu().numpy()
-                part = part[top - first : top - first + step, left - before : left - before + step]
-                found[top : top + part.shape[0], left : left + part.shape[1]] = part
-        return found
+        margin = self.entry.margin // cell
+        bands = tiles.run(answer, height, width, Tiling(CELLS, margin, fade=2, multiple=1))
+        return np.concatenate([band[:, :, 0] for _, band in bands])
 
     def _residual(self, pixels: np.ndarray, sigma: float | np.ndarray) -> np.ndarray:
         """What to add to a tile (h, w, C): (h, w, C) float32."""

@@ -108,7 +108,7 @@ def restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None =
         restored = _restore_raw(photo, models, progress)
     else:
         # A network for finished pictures was asked for: develop first.
-        shown = _developed(photo, photo.mosaic, settings) if isinstance(photo, RawPhoto) else photo
+        shown = _developed(photo, photo.mosaic, settings) if isinstance(photo, RawPhoto) else _exposed(photo, settings)
         restored = _restore_picture(cropped(shown, settings.roi), models, progress)
     height, width = restored.photo.pixels.shape[:2]
     facts: dict[str, object] = {"width": width, "height": height, "device": str(models.place)}
@@ -149,11 +149,28 @@ def noise_profile(photo: RawPhoto, iso: int | Auto) -> Sequence[tuple[float, flo
     """(shot, read) of a mosaic's four places: as the user says, else as the file says, else as the mosaic shows."""
     if iso != "auto":
         return [noise.profile_for_iso(iso)] * 4
-    return photo.noise or [noise.estimate_profile(to_planes(photo))] * 4
+    return photo.noise or [_plausible(noise.estimate_profile(to_planes(photo)), photo.iso)] * 4
+
+
+def _plausible(profile: tuple[float, float], iso: int | None) -> tuple[float, float]:
+    """An estimate, unless it is far above what any sensor shows at that ISO: then fine texture was taken for noise."""
+    if not iso:
+        return profile
+    typical = noise.profile_for_iso(iso)
+    excess = (0.2 * profile[0] + profile[1]) / (0.2 * typical[0] + typical[1])
+    return typical if excess > 6 else profile
 
 
 def _developed(photo: RawPhoto, mosaic: np.ndarray, settings: Settings) -> Photo:
     return raw.develop(photo, mosaic, raw.DevelopSettings(exposure=settings.exposure))
+
+
+def _exposed(photo: Photo, settings: Settings) -> Photo:
+    """RAW files that come developed, in linear light, are brightened here; finished pictures are left as they are."""
+    if photo.format != "raw" or not settings.exposure:
+        return photo
+    bright = photo.pixels.astype(np.float32) * np.float32(2**settings.exposure)
+    return replace(photo, pixels=np.rint(bright.clip(0, 65535)).astype(np.uint16))
 
 
 def _facts(network: Model, shape: tuple[int, ...], sigma: float | None) -> dict[str, object]:

@@ -1,0 +1,161 @@
+"""The embedded networks behind Model: identity, tiles, reach, precision, channels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from photofix import model, weights
+from photofix.device import Place, choose
+from photofix.errors import DeviceError, PhotofixError
+from photofix.model import Model
+
+CPU = Place(torch.device("cpu"), torch.float32, "test")
+ENTRIES = weights.manifest()
+
+
+def embedded(name: str, precision: torch.dtype = torch.float32) -> Model:
+    entry = ENTRIES[name]
+    return model.load(entry, weights.verified(entry), replace(CPU, precision=precision))
+
+
+class Nothing(nn.Module):
+    """A network that changes nothing: its residual is 0."""
+
+    def forward(self, picture: Tensor, sigma: Tensor) -> Tensor:
+        return torch.zeros_like(picture)
+
+
+class Overflowing(nn.Module):
+    """Fine in float32; in half precision its answer is no number."""
+
+    def forward(self, picture: Tensor, sigma: Tensor) -> Tensor:
+        return torch.full_like(picture, 0.25 if picture.dtype == torch.float32 else float("nan"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_that_changes_nothing_gives_the_same_numbers(dtype: type, channels: int) -> None:
+    rng = np.random.default_rng(0)
+    pixels = (rng.random((201, 163, channels)) * (1.5 if dtype is np.float32 else np.iinfo(dtype).max)).astype(dtype)
+    unchanged = Model(Nothing(), ENTRIES["denoise"], replace(CPU, precision=torch.bfloat16), tile=136)
+    result = unchanged(pixels, 0.1)
+    assert result.dtype == dtype
+    np.testing.assert_array_equal(result, pixels)
+
+
+@pytest.mark.parametrize(("name", "channels"), [("denoise", 3), ("denoise-raw", 4)])
+@pytest.mark.parametrize("size", [(413, 389), (640, 331)])
+def test_tiles_with_the_full_margin_equal_the_whole_picture(name: str, channels: int, size: tuple[int, int]) -> None:
+    whole = embedded(name)
+    pixels = np.random.default_rng(1).random((*size, channels), np.float32)
+    once = replace(whole, tile="none")(pixels, 0.1)
+    margin = -(-whole.entry.reach // 8) * 8
+    tiled = replace(whole, entry=replace(whole.entry, margin=margin), tile=margin * 2 + 112)
+    assert tiled.tiling(*size).tile > 0
+    assert np.abs(tiled(pixels, 0.1) - once).max() <= 1e-5
+
+
+@pytest.mark.parametrize(("name", "channels"), [("denoise", 3), ("denoise-raw", 4)])
+def test_the_declared_reach_is_the_measured_one(name: str, channels: int) -> None:
+    """A pixel beyond the reach has no influence at all, and one at it has some, for the phase that sees farthest."""
+    network, entry = embedded(name).network, ENTRIES[name]
+    size, farthest = 2 * (entry.reach // 8 + 3) * 8, 0
+    for phase in range(8):
+        picture = torch.rand(1, channels, size, size, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        center = size // 2 + phase
+        network(picture, torch.full((1, 1, size, size), 0.1))[0, :, center, center].sum().backward()
+        assert picture.grad is not None
+        rows = picture.grad.abs().sum((0, 1, 3)).nonzero()[:, 0]
+        farthest = max(farthest, center - int(rows.min()), int(rows.max()) - center)
+    # The outermost weights can be exactly 0 by chance of a half-precision file: one fold of slack.
+    assert entry.reach - 4 <= farthest <= entry.reach
+
+
+def test_not_a_number_in_half_precision_is_computed_again_in_full() -> None:
+    pixels = np.full((40, 40, 3), 0.5, np.float32)
+    half = Model(Overflowing(), ENTRIES["denoise"], replace(CPU, precision=torch.bfloat16))
+    np.testing.assert_array_equal(half(pixels, 0.1), 0.75)
+
+
+def test_a_picture_with_nan_is_refused_in_words() -> None:
+    pixels = np.full((40, 40, 3), np.nan, np.float32)
+    with pytest.raises(PhotofixError, match="not numbers"):
+        embedded("denoise")(pixels, 0.1)
+
+
+@pytest.mark.parametrize("fails_at", [1, 2, 3])
+def test_out_of_memory_inside_the_network_is_survived(fails_at: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = 0
+    whole = replace(embedded("denoise"), tile=256)
+    pixels = np.random.default_rng(2).random((300, 420, 3), np.float32)
+    expected = whole(pixels, 0.1)
+    genuine = Model._run
+
+    def failing(self: Model, *planes: Tensor) -> Tensor:
+        nonlocal calls
+        calls += 1
+        if calls == fails_at:
+            raise torch.OutOfMemoryError("injected")
+        return genuine(self, *planes)
+
+    monkeypatch.setattr(Model, "_run", failing)
+    # A halved tile has its cut elsewhere: with the default margin that shows by less than half an 8-bit step.
+    assert np.abs(whole(pixels, 0.1) - expected).max() < 0.5 / 255
+
+
+def test_gray_stays_gray_and_loses_noise() -> None:
+    rng = np.random.default_rng(3)
+    clean = np.broadcast_to(np.linspace(0.2, 0.8, 128, dtype=np.float32)[None, :, None], (96, 128, 1))
+    noisy = clean + rng.normal(0, 0.1, clean.shape).astype(np.float32)
+    result = embedded("denoise", torch.bfloat16)(noisy, 0.1)
+    assert result.shape == noisy.shape
+    assert np.std(result - clean) < 0.25 * np.std(noisy - clean)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 3), (1, 200, 3), (7, 3, 3), (2, 2, 1)])
+def test_tiny_pictures(shape: tuple[int, int, int]) -> None:
+    pixels = np.full(shape, 128, np.uint8)
+    result = embedded("denoise")(pixels, 0.02)
+    assert result.shape == shape
+    assert np.abs(result.astype(int) - 128).max() <= 12
+
+
+def test_noise_levels_of_cells_follow_the_noise() -> None:
+    rng = np.random.default_rng(4)
+    sigma = np.where(np.arange(512) < 256, 5 / 255, 40 / 255)[None, :, None]
+    picture = (0.5 + rng.normal(0, 1, (200, 512, 3)) * sigma).astype(np.float32)
+    levels = embedded("noise-level").levels(picture, 32) * 255
+    assert levels.shape == (7, 16)
+    assert levels[:, :7].mean() == pytest.approx(5, rel=0.15)
+    assert levels[:, 9:].mean() == pytest.approx(40, rel=0.15)
+
+
+def test_levels_of_a_large_picture_equal_those_of_its_parts() -> None:
+    picture = np.random.default_rng(5).normal(0.5, 0.1, (64, 2048, 3)).astype(np.float32)
+    network = embedded("noise-level")
+    np.testing.assert_allclose(
+        network.levels(picture, 32)[:, :10], network.levels(picture[:, :640], 32)[:, :10], atol=2e-3
+    )
+
+
+def test_an_explicit_device_never_falls_back() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("needs a machine without CUDA")
+    with pytest.raises(DeviceError, match=r"not available.*cpu"):
+        choose("cuda")
+    with pytest.raises(DeviceError, match="unknown device"):
+        choose("gpu please")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+def test_cuda_answers_as_the_processor_does() -> None:
+    entry = ENTRIES["denoise"]
+    pixels = np.random.default_rng(6).random((600, 700, 3), np.float32)
+    here = embedded("denoise")(pixels, 0.1)
+    there = model.load(entry, weights.verified(entry), choose("cuda"))(pixels, 0.1)
+    assert np.abs(there - here).max() < 4 / 255

@@ -1,0 +1,146 @@
+"""From a photo to a restored photo, through the embedded networks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import photofix
+from photofix import pipeline
+from photofix.errors import UsageError, WeightsError
+from photofix.photo import Photo, RawPhoto
+from photofix.pipeline import Models, Roi, Settings
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples"
+
+
+def noisy_picture(sigma: float, dtype: type = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """(noisy, clean) 160 x 192 pictures with an edge and a gradient; noise of sigma / 255."""
+    rows, columns = np.mgrid[:160, :192].astype(np.float32)
+    clean = np.stack([0.3 + columns / 400, 0.6 - rows / 500, np.where(columns + rows > 170, 0.7, 0.3)], axis=2)
+    noisy = clean + np.random.default_rng(0).normal(0, sigma / 255, clean.shape)
+    if dtype is np.float32:
+        return noisy.astype(np.float32), clean
+    white = np.iinfo(dtype).max
+    return np.rint(noisy.clip(0, 1) * white).astype(dtype), clean
+
+
+def psnr(pixels: np.ndarray, clean: np.ndarray) -> float:
+    white = 1 if pixels.dtype == np.float32 else np.iinfo(pixels.dtype).max
+    return float(-10 * np.log10(np.mean((pixels / white - clean) ** 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+@pytest.mark.parametrize("sigma", [10.0, 40.0])
+def test_noise_goes_whatever_the_depth(dtype: type, sigma: float) -> None:
+    noisy, clean = noisy_picture(sigma, dtype)
+    for told in (sigma, "auto"):
+        result = photofix.denoise(noisy, sigma=told)  # type: ignore[arg-type]
+        assert isinstance(result, np.ndarray)
+        assert result.dtype == dtype
+        assert result.shape == noisy.shape
+        assert psnr(result, clean) > psnr(noisy, clean) + 8
+
+
+def test_a_clean_picture_is_left_alone() -> None:
+    _, clean = noisy_picture(0)
+    pixels = clean.astype(np.float32)
+    assert psnr(np.asarray(photofix.denoise(pixels)), clean) > 45
+    flat = np.full((100, 100, 3), 77, np.uint8)
+    assert np.abs(np.asarray(photofix.denoise(flat)).astype(int) - 77).max() <= 1
+
+
+def test_a_map_of_sigma_is_followed() -> None:
+    noisy, _ = noisy_picture(20)
+    levels = np.zeros(noisy.shape[:2], np.float32)
+    levels[:, 96:] = 20
+    result = np.asarray(photofix.denoise(noisy, sigma=levels))
+    changed = np.abs(result - noisy).mean(axis=(0, 2))
+    assert changed[:60].mean() < 0.25 * changed[130:].mean()
+
+
+def test_alpha_and_gray_arrays_keep_their_shape() -> None:
+    noisy, _ = noisy_picture(20, np.uint8)
+    alpha = np.arange(160 * 192, dtype=np.uint8).reshape(160, 192, 1)
+    with_alpha = np.asarray(photofix.denoise(np.concatenate([noisy, alpha], 2)))
+    np.testing.assert_array_equal(with_alpha[:, :, 3:], alpha)
+    assert np.asarray(photofix.denoise(noisy[:, :, 0])).shape == (160, 192)
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4), np.int32)]
+)
+def test_arrays_that_are_no_picture_are_refused(image: np.ndarray) -> None:
+    with pytest.raises(UsageError, match="an image"):
+        photofix.denoise(image)
+
+
+def test_sample_raw_from_file_to_picture(tmp_path: Path) -> None:
+    photo = photofix.open(SAMPLES / "noisy.dng")
+    assert isinstance(photo, RawPhoto)
+    result = photofix.denoise(photo)
+    assert isinstance(result, Photo)
+    assert result.pixels.dtype == np.uint16
+    plain = np.asarray(photofix.denoise(photo, strength=0).pixels, np.float32)  # type: ignore[union-attr]
+    flattest = result.pixels[:100, :100].astype(np.float32).std() / plain[:100, :100].std()
+    assert flattest < 0.95
+    photofix.save(result, tmp_path / "clean.png")
+    np.testing.assert_array_equal(photofix.open(tmp_path / "clean.png").pixels, result.pixels)  # type: ignore[union-attr]
+
+
+def test_iso_overrides_the_files_noise_profile() -> None:
+    photo = photofix.open(SAMPLES / "noisy.dng")
+    assert isinstance(photo, RawPhoto)
+    assert photo.noise is not None
+    assert pipeline.noise_profile(photo, 100)[0][0] < pipeline.noise_profile(photo, "auto")[0][0]
+    unnamed = replace(photo, noise=None, iso=None)
+    assert pipeline.noise_profile(unnamed, "auto")[0][0] == pytest.approx(photo.noise[0][0], rel=0.3)
+
+
+def test_a_textured_mosaic_is_not_taken_for_noise_where_the_iso_is_known() -> None:
+    mosaic = np.random.default_rng(0).integers(300, 4000, (256, 256), dtype=np.uint16)
+    photo = RawPhoto(mosaic, "RGGB", (256, 256, 256, 256), 4095, None, 100, b"")
+    assert pipeline.noise_profile(photo, "auto")[0] == pipeline.noise_profile(photo, 100)[0]
+
+
+def test_a_network_for_pictures_takes_raw_developed() -> None:
+    photo = photofix.open(SAMPLES / "noisy.dng")
+    result = photofix.denoise(photo, model="denoise", sigma=5)
+    assert isinstance(result, Photo)
+    assert result.pixels.dtype == np.uint16
+
+
+def test_a_raw_network_refuses_finished_pictures() -> None:
+    with pytest.raises(UsageError, match="RAW mosaics only"):
+        photofix.denoise(np.zeros((8, 8, 3), np.uint8), model="denoise-raw")
+
+
+def test_unknown_models_and_wrong_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="did you mean 'denoise'"):
+        photofix.denoise(np.zeros((8, 8, 3), np.uint8), model="denoize")
+    level = Path(photofix.__file__).parent / "embedded" / "noise-level.safetensors"
+    with pytest.raises(WeightsError, match="do not fit"):
+        photofix.denoise(np.zeros((8, 8, 3), np.uint8), weights=level, sigma=5)
+
+
+def test_a_part_is_the_part_of_the_whole() -> None:
+    noisy, _ = noisy_picture(20)
+    models = Models(Settings(sigma=20, roi=Roi(40, 30, 96, 80), precision="float32"))
+    part = pipeline.restore(Photo(noisy), models).photo.pixels
+    assert part.shape == (80, 96, 3)
+    whole = pipeline.restore(Photo(noisy), Models(Settings(sigma=20, precision="float32"))).photo.pixels
+    assert np.abs(part[20:60, 20:70] - whole[50:90, 60:110]).mean() < 0.5 / 255
+
+
+def test_a_part_outside_the_picture_is_refused() -> None:
+    with pytest.raises(UsageError, match="outside the picture of 192 x 160"):
+        pipeline.cropped(Photo(noisy_picture(0)[0]), Roi(100, 100, 100, 10))
+
+
+def test_the_same_input_gives_the_same_output() -> None:
+    noisy, _ = noisy_picture(20)
+    first, second = (np.asarray(photofix.denoise(noisy)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
