@@ -9,8 +9,9 @@ import io
 import re
 import struct
 from dataclasses import dataclass
+from html import escape
 from typing import BinaryIO
-from xml.sax.saxutils import quoteattr
+
 
 ORIENTATION = 274
 _EXIF, _GPS, _INTEROPERABILITY, _SUBDIRECTORIES = 34665, 34853, 40965, 330
@@ -236,7 +237,7 @@ def with_history(xmp: bytes | None, line: str) -> bytes | None:
     """
     entry = (
         '<rdf:li xmlns:stEvt="http://ns.adobe.com/xap/1.0/sType/ResourceEvent#" stEvt:action="edited" '
-        f'stEvt:softwareAgent="photofix" stEvt:parameters={quoteattr(line)}/>'
+        f'stEvt:softwareAgent="photofix" stEvt:parameters="{escape(line)}"/>'
     ).encode()
     packet = xmp or _PACKET
     history = re.search(rb"<xmpMM:History\b.*?(</rdf:Seq>)", packet, re.DOTALL)
