@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from html import escape
 from typing import BinaryIO
 
-
 ORIENTATION = 274
 _EXIF, _GPS, _INTEROPERABILITY, _SUBDIRECTORIES = 34665, 34853, 40965, 330
 _POINTERS = (_EXIF, _GPS, _INTEROPERABILITY)
