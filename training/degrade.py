@@ -17,7 +17,7 @@ from photofix.noise import stabilise
 #: Rec. 709 luminance weights, to split noise into lightness and color.
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 
-#: XYZ to camera matrices of four consumer cameras with unlike dyes, as Adobe publishes them (D65); only mixtures are used.
+#: XYZ to camera matrices of four cameras with unlike dyes (Brooks et al. 2019 use these four); only mixtures are used.
 _XYZ_TO_CAMERA = np.array(
     [
         [[1.0234, -0.2969, -0.2266], [-0.5625, 1.6328, -0.0469], [-0.0703, 0.2188, 0.6406]],
@@ -188,7 +188,9 @@ def _compress(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420 if rng.random() < 0.5 else cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
     settings = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(75, 100)), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, data = cv2.imencode(".jpg", levels, settings)
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1].astype(np.float32) / 255
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert decoded is not None, "OpenCV cannot read what it wrote"
+    return decoded[:, :, ::-1].astype(np.float32) / 255
 
 
 def _blur(picture: np.ndarray, sigma: float) -> np.ndarray:

@@ -18,20 +18,28 @@ def load(folder: Path, shards: list[str], held_out: bool = False) -> list[np.nda
     """Photographs of the shards as (H, W, 3) uint8 RGB arrays: the training part or the held-out part."""
     files = sorted(file for shard in shards for file in (folder / shard).glob("*.jpg"))
     chosen = [file for i, file in enumerate(files) if (i % HELD_OUT_EVERY == 0) == held_out]
-    decoded = [cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1].copy() for file in chosen]
+    decoded = [_decode(np.fromfile(file, np.uint8)) for file in chosen]
     return [photo for photo in decoded if min(photo.shape[:2]) >= SMALLEST_SIDE]
+
+
+def _decode(data: np.ndarray) -> np.ndarray:
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError("not a picture")
+    return np.ascontiguousarray(picture[:, :, ::-1])
 
 
 def crop(photos: list[np.ndarray], areas: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
     """A random (side, side, 3) uint8 crop, turned and mirrored; a photo is drawn in proportion to its area."""
-    photo = photos[rng.choice(len(photos), p=areas)]
+    photo = photos[int(rng.choice(len(photos), p=areas))]
     top, left = (rng.integers(0, size - side + 1) for size in photo.shape[:2])
     patch = photo[top : top + side, left : left + side]
-    patch = np.rot90(patch, rng.integers(4))
-    return patch[:, ::-1] if rng.random() < 0.5 else patch
+    patch = np.rot90(patch, int(rng.integers(4)))
+    return np.ascontiguousarray(patch[:, ::-1] if rng.random() < 0.5 else patch)
 
 
 def area_weights(photos: list[np.ndarray]) -> np.ndarray:
     """Probability of each photo, in proportion to its pixels."""
     areas = np.array([photo.shape[0] * photo.shape[1] for photo in photos], dtype=np.float64)
-    return areas / areas.sum()
+    shares: np.ndarray = areas / areas.sum()
+    return shares

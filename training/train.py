@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
@@ -26,7 +27,6 @@ import photos
 from muon import Muon
 from photofix.networks.level import CELL, Level
 from photofix.networks.unet import ResidualBlock, UNet
-from safetensors.torch import load_file, save_file
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Recipe:
     seed: int = 0
 
 
-class Patches(IterableDataset):
+class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
     """Endless (noisy, clean, level) patches, float32."""
 
     def __init__(self, recipe: Recipe, folder: Path, seed: int) -> None:
@@ -122,89 +122,115 @@ def rate_at(progress: float, warmup: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup))))
 
 
-def build(recipe: Recipe, root: Path) -> nn.Module:
-    network = (Level if recipe.noise == "level" else UNet)(**recipe.network)  # type: ignore[arg-type]
+@dataclass
+class State:
+    """All that a run needs to go on from where it stopped; what is kept in the end is the average."""
+
+    network: nn.Module
+    average: dict[str, Tensor]
+    optimizers: list[torch.optim.Optimizer]
+    patches: int = 0
+    seconds: float = 0.0
+    step: int = 0
+    loss: float = 0.0
+
+
+def begin(recipe: Recipe, root: Path) -> State:
+    """A network at its start: at random, or from weights where layers of the same name and shape exist."""
+    torch.manual_seed(recipe.seed)
+    network: nn.Module = (Level if recipe.noise == "level" else UNet)(**recipe.network)  # type: ignore[arg-type]
     for block in network.modules():
         if isinstance(block, ResidualBlock):  # each starts as the identity: deep and stable from the first step
             nn.init.zeros_(block.second.weight)
     if recipe.start:
-        known = {k: v.float() for k, v in load_file(root / recipe.start).items()}
+        known = {name: value.float() for name, value in load_file(root / recipe.start).items()}
         own = network.state_dict()
-        network.load_state_dict(
-            {k: known[k] if k in known and known[k].shape == v.shape else v for k, v in own.items()}
-        )
-    return network.to(memory_format=torch.channels_last)
-
-
-def train(recipe: Recipe, folder: Path, root: Path, run: Path) -> None:
-    run.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    network = build(recipe, root)
+        fitting = {name: value for name, value in known.items() if name in own and own[name].shape == value.shape}
+        network.load_state_dict(own | fitting)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = {name: value.clone() for name, value in network.state_dict().items()}
-    optimizers = optimizers_for(network, recipe)
-    seen, spent, step = 0, 0.0, 0
-    checkpoint = run / "checkpoint.pt"
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        average, seen, spent, step = state["average"], state["seen"], state["spent"], state["step"]
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-    rates = [recipe.muon_rate, recipe.adam_rate][-len(optimizers) :]
-    loader = iter(
-        DataLoader(Patches(recipe, folder, recipe.seed + seen), recipe.batch, num_workers=1, prefetch_factor=8)
-    )
-    clock, saved_at, running = time.monotonic(), time.monotonic(), 0.0
-    while spent < recipe.minutes * 60:
-        noisy, clean, level = next(loader)
-        factor = rate_at(spent / (recipe.minutes * 60), recipe.warmup)
-        for optimizer, rate in zip(optimizers, rates, strict=True):
-            optimizer.param_groups[0]["lr"] = rate * factor
-        noisy = noisy.to(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
-            answer = network(noisy) if recipe.noise == "level" else network(noisy, level)
-        loss = level_loss(answer, noisy, clean) if recipe.noise == "level" else loss_of(answer, noisy, clean, level)
-        if not torch.isfinite(loss):
-            raise SystemExit(f"loss is not finite at step {step}")
-        loss.backward()
-        # A batch far worse than usual says more about the batch than about the network.
-        usual = step < 50 or loss.item() < 4 * running
-        for optimizer in optimizers:
-            if usual:
-                optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        step, seen = step + 1, seen + recipe.batch
-        keep = min(recipe.averaging, (1 + step) / (10 + step))
-        for name, value in network.state_dict().items():
-            average[name].lerp_(value, 1 - keep)
-        now = time.monotonic()
-        spent, clock = spent + now - clock, now
-        running += (loss.item() - running) * max(0.01, 1 / step)
-        if step % 100 == 0:
-            print(
-                json.dumps({"step": step, "patches": seen, "minutes": round(spent / 60, 2), "loss": round(running, 5)}),
-                flush=True,
-            )
-        if now - saved_at > 90 or spent >= recipe.minutes * 60:
-            saved_at = now
-            state = {
-                "network": network.state_dict(),
-                "average": average,
-                "optimizers": [o.state_dict() for o in optimizers],
-            }
-            torch.save(state | {"seen": seen, "spent": spent, "step": step}, checkpoint.with_suffix(".part"))
-            checkpoint.with_suffix(".part").replace(checkpoint)
-            save_file({k: v.half().contiguous() for k, v in average.items()}, run / f"{recipe.name}.safetensors")
+    return State(network, average, optimizers_for(network, recipe))
 
 
 def optimizers_for(network: nn.Module, recipe: Recipe) -> list[torch.optim.Optimizer]:
     """Muon for the convolutions inside, Adam for the first and last layer and the biases."""
-    inside = [p for n, p in network.named_parameters() if p.ndim == 4 and not n.startswith(("head", "tail"))]
-    chosen = {id(p) for p in inside}
-    rest = [p for p in network.parameters() if id(p) not in chosen]
     if not recipe.muon_rate:
         return [torch.optim.AdamW(network.parameters(), lr=recipe.adam_rate, weight_decay=0)]
+    inside = [p for n, p in network.named_parameters() if p.ndim == 4 and not n.startswith(("head", "tail"))]
+    chosen = {id(parameter) for parameter in inside}
+    rest = [parameter for parameter in network.parameters() if id(parameter) not in chosen]
     return [Muon(inside, lr=recipe.muon_rate), torch.optim.AdamW(rest, lr=recipe.adam_rate, weight_decay=0)]
+
+
+def resume(state: State, checkpoint: Path) -> None:
+    """Go on from a checkpoint, where there is one."""
+    if not checkpoint.exists():
+        return
+    saved = torch.load(checkpoint, weights_only=True)
+    state.network.load_state_dict(saved["network"])
+    for optimizer, kept in zip(state.optimizers, saved["optimizers"], strict=True):
+        optimizer.load_state_dict(kept)
+    state.average, state.patches, state.step = saved["average"], saved["seen"], saved["step"]
+    state.seconds, state.loss = saved["spent"], saved.get("loss", 0.0)
+
+
+def save(state: State, checkpoint: Path, weights: Path) -> None:
+    """The checkpoint, and the average as half-precision weights; each file appears whole."""
+    kept = {"network": state.network.state_dict(), "average": state.average, "loss": state.loss}
+    kept |= {"optimizers": [optimizer.state_dict() for optimizer in state.optimizers]}
+    torch.save(
+        kept | {"seen": state.patches, "spent": state.seconds, "step": state.step}, checkpoint.with_suffix(".part")
+    )
+    checkpoint.with_suffix(".part").replace(checkpoint)
+    save_file({name: value.half().contiguous() for name, value in state.average.items()}, weights)
+
+
+def step(state: State, recipe: Recipe, batch: list[Tensor]) -> None:
+    """One batch: forward in bfloat16, backward, every optimizer, the average."""
+    noisy, clean, level = batch
+    noisy = noisy.to(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = state.network(noisy) if recipe.noise == "level" else state.network(noisy, level)
+    loss = level_loss(answer, noisy, clean) if recipe.noise == "level" else loss_of(answer, noisy, clean, level)
+    if not torch.isfinite(loss):
+        raise SystemExit(f"loss is not finite at step {state.step}")
+    loss.backward()  # type: ignore[no-untyped-call]
+    # A batch far worse than usual says more about the batch than about the network.
+    usual = state.step < 50 or loss.item() < 4 * state.loss
+    for optimizer in state.optimizers:
+        if usual:
+            optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    state.step, state.patches = state.step + 1, state.patches + recipe.batch
+    state.loss += (loss.item() - state.loss) * max(0.01, 1 / state.step)
+    keep = min(recipe.averaging, (1 + state.step) / (10 + state.step))
+    for name, value in state.network.state_dict().items():
+        state.average[name].lerp_(value, 1 - keep)
+
+
+def train(recipe: Recipe, folder: Path, root: Path, run: Path) -> None:
+    """Train until the recipe's minutes are spent, in this run and the ones it goes on from."""
+    run.mkdir(parents=True, exist_ok=True)
+    checkpoint, weights = run / "checkpoint.pt", run / f"{recipe.name}.safetensors"
+    state = begin(recipe, root)
+    resume(state, checkpoint)
+    patches = Patches(recipe, folder, recipe.seed + state.patches)
+    loader = iter(DataLoader(patches, recipe.batch, num_workers=1, prefetch_factor=8))
+    clock = saved_at = time.monotonic()
+    rates = [recipe.muon_rate, recipe.adam_rate][-len(state.optimizers) :]
+    while (progress := state.seconds / (recipe.minutes * 60)) < 1:
+        for optimizer, rate in zip(state.optimizers, rates, strict=True):
+            optimizer.param_groups[0]["lr"] = rate * rate_at(progress, recipe.warmup)
+        step(state, recipe, next(loader))
+        now = time.monotonic()
+        state.seconds, clock = state.seconds + now - clock, now
+        if state.step % 100 == 0:
+            facts = {"step": state.step, "patches": state.patches, "minutes": round(state.seconds / 60, 2)}
+            print(json.dumps(facts | {"loss": round(state.loss, 5)}), flush=True)
+        if now - saved_at > 90:
+            save(state, checkpoint, weights)
+            saved_at = now
+    save(state, checkpoint, weights)
 
 
 def main() -> None:

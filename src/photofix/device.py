@@ -77,11 +77,9 @@ def _best_precision(device: torch.device) -> torch.dtype:
 
 def _named_device(name: str) -> torch.device:
     try:
-        device = torch.device(name)
+        device = torch.device("cuda:0" if name == "cuda" else name)
     except RuntimeError as error:
         raise DeviceError(f"unknown device '{name}': give auto, cpu, cuda, cuda:1 or mps") from error
-    if device.type == "cuda" and device.index is None:
-        device = torch.device("cuda", 0)
     if device not in available():
         names = ", ".join(str(one) for one in available())
         hint = "" if device.type != "cuda" or torch.version.cuda else " (this build of torch has no CUDA)"

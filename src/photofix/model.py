@@ -147,7 +147,7 @@ def _state(path: Path, entry: Entry) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         from safetensors.torch import load_file
 
-        return cast(dict[str, Tensor], load_file(path))
+        return load_file(path)
     state = torch.load(path, map_location="cpu", weights_only=True)
     for key in entry.unwrap.split(".") if entry.unwrap else ():
         state = state[key]

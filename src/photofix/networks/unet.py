@@ -24,7 +24,8 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return features + self.second(functional.relu(self.first(features)))
+        change: Tensor = self.second(functional.relu(self.first(features)))
+        return features + change
 
 
 class UNet(nn.Module):
