@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from dng import Calibration, cfa_dng
 
 from photofix import raw
 from photofix.noise import SigmaAt, between_cells
 from photofix.photo import Photo, RawPhoto
 from photofix.tasks import denoise
-from tests.dng import Calibration, cfa_dng
 
 Progress = Callable[[int], None]
 

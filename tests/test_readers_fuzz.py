@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pictures import photo
 
 from photofix.errors import ReadError
 from photofix.photo import Photo
 from photofix.read import read
 from photofix.write import FORMATS, SaveOptions, write_stream
+from pictures import photo
 
 #: More in a longer run: PHOTOFIX_FUZZ=2000 pytest tests/test_readers_fuzz.py
 _EXAMPLES = int(os.environ.get("PHOTOFIX_FUZZ", "60"))
