@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
+from dng import cfa_dng
 from typer.testing import CliRunner, Result
 
 from photofix.cli.compare import compare
 from photofix.errors import ReadError, UsageError
-from photofix.photo import Photo
+from photofix.photo import Photo, RawPhoto
+from photofix.raw import develop
 from photofix.read import read
 from photofix.write import write
 
@@ -92,6 +94,16 @@ def test_an_input_is_never_replaced(pair: tuple[Path, Path]) -> None:
     result = run(*pair, "--picture", pair[1], "--overwrite")
     assert isinstance(result.exception, UsageError)
     assert pair[1].read_bytes() == before
+
+
+def test_a_raw_file_is_compared_as_developed(tmp_path: Path) -> None:
+    source, developed = tmp_path / "in.dng", tmp_path / "developed.tif"
+    mosaic = np.random.default_rng(0).integers(256, 4096, (48, 64)).astype(np.uint16)
+    source.write_bytes(cfa_dng(mosaic))
+    photo = read(source)
+    assert isinstance(photo, RawPhoto)
+    write(develop(photo, mosaic), developed)
+    assert json.loads(run(source, developed, "--json").stdout)["identical"] is True
 
 
 def test_a_missing_picture_is_said(pair: tuple[Path, Path]) -> None:

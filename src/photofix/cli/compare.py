@@ -23,7 +23,7 @@ Sheet = Annotated[
     Path | None,
     typer.Option("--picture", metavar="OUT", help="Save before, after and eightfold difference side by side."),
 ]
-Overwrite = Annotated[bool, typer.Option(help="Replace the picture OUT if it exists.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace the picture OUT if it exists.")]
 
 
 def compare(a: Picture, b: Picture, as_json: Json = False, picture: Sheet = None, overwrite: Overwrite = False) -> None:
