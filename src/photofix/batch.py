@@ -6,64 +6,24 @@ import glob
 import os
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
-from photofix.errors import PhotofixError, UsageError
+from photofix.errors import PhotofixError, UsageError, WeightsError
 from photofix.photo import Photo, RawPhoto
+from photofix.write import FORMATS
 
-#: Endings that a scanned folder is searched for; a file that is named is read whatever its ending.
-RAW_ENDINGS = frozenset(
-    [
-        "dng",
-        "nef",
-        "nrw",
-        "cr2",
-        "cr3",
-        "crw",
-        "arw",
-        "srf",
-        "sr2",
-        "raf",
-        "orf",
-        "rw2",
-        "pef",
-        "srw",
-        "3fr",
-        "fff",
-        "iiq",
-        "rwl",
-        "mos",
-        "mrw",
-        "kdc",
-        "dcr",
-    ]
-)
-PICTURE_ENDINGS = frozenset(
-    [
-        "jpg",
-        "jpeg",
-        "jpe",
-        "jfif",
-        "png",
-        "tif",
-        "tiff",
-        "webp",
-        "avif",
-        "exr",
-        "hdr",
-        "pic",
-        "ppm",
-        "pgm",
-        "pnm",
-        "pfm",
-        "bmp",
-        "gif",
-    ]
-)
+#: Endings that a folder is searched for; a file that is named is read whatever its ending.
+RAW_ENDINGS = frozenset((
+    "3fr", "arw", "cr2", "cr3", "crw", "dcr", "dng", "erf", "fff", "gpr", "iiq", "kdc", "mef", "mos", "mrw", "nef",
+    "nrw", "orf", "pef", "raf", "rw2", "rwl", "sr2", "srf", "srw", "x3f",
+))  # fmt: skip
+WRITTEN_ENDINGS = frozenset(ending for held in FORMATS.values() for ending in held.endings)
+_SEARCHED = RAW_ENDINGS | WRITTEN_ENDINGS | {"pbm", "pam"}
 
 STREAM = Path("-")
 
@@ -90,40 +50,59 @@ class Naming:
     format: str | None = None
     recursive: bool = False
 
+    @property
+    def name(self) -> str:
+        """The template, or what stands for it: the input's own name where that is free."""
+        return self.template or ("{stem}{ext}" if self.output else "{stem}-{task}{ext}")
+
+
+@dataclass(frozen=True)
+class _Found:
+    """An input, and the folder that a search found it under: what lies between is mirrored. None: it was named."""
+
+    path: Path
+    root: Path | None = None
+
 
 def plan(inputs: Iterable[str], naming: Naming) -> list[Job]:
-    """The jobs of some files, patterns and folders; a folder's inner structure is mirrored in the output folder.
+    """The jobs of some files, patterns and folders; what lies below a folder is mirrored in the output folder.
 
     Raises:
         UsageError: two inputs would go to one output, an output would be one of the inputs, or nothing was found.
     """
-    named = [(path, root) for word in inputs for path, root in _found(word, naming.recursive)]
-    jobs = [Job(path, _target(path, root, naming)) for path, root in dict.fromkeys(named)]
-    # In a folder that was worked on before, its outputs lie among the inputs.
-    made = {job.target for job in jobs}
-    scanned = {path for path, root in named if root is not None}
-    jobs = [job for job in jobs if not (job.source in made and job.source in scanned)]
+    found = [one for word in inputs for one in _search(word, naming)]
+    targets = {one: _target(one, naming) for one in found}
+    # Names that say the task are our own: in a folder that was worked on before, they lie among the inputs.
+    made = {_real(target) for target in targets.values()} if "{task}" in naming.name else set()
+    jobs = {
+        (_real(one.path), _real(target)): Job(one.path, target)
+        for one, target in targets.items()
+        if one.root is None or _real(one.path) not in made
+    }
     if not jobs:
         raise UsageError("no pictures found: name files, patterns or folders (-r looks into subfolders)")
-    check(jobs)
-    return jobs
+    check(list(jobs.values()))
+    return list(jobs.values())
 
 
 def check(jobs: list[Job]) -> None:
-    """UsageError where two jobs share an output, or an output is an input."""
+    """UsageError where two jobs share an output, or an output is an input or no file at all."""
     sources: dict[Path, list[Path]] = defaultdict(list)
     for job in jobs:
         if job.target != STREAM:
             sources[_real(job.target)].append(job.source)
+    inputs = {_real(job.source) for job in jobs if job.source != STREAM}
     for target, rivals in sources.items():
+        if target in inputs:
+            raise UsageError(f"{target} is an input and would be overwritten: give another output or --name")
         if len(rivals) > 1:
             names = " and ".join(str(rival) for rival in rivals[:3])
             raise UsageError(
-                f"{names} would all become {target}: give --name '{{stem}}-{{source}}{{ext}}' or another folder"
+                f"{names} would become one file, {target}: give --name '{{stem}}-{{source}}{{ext}}' if their endings "
+                "differ, else run them into different folders"
             )
-    inputs = {_real(job.source) for job in jobs if job.source != STREAM}
-    for target in sources.keys() & inputs:
-        raise UsageError(f"{target} is an input and would be overwritten: give another output or --name")
+        if target.exists() and not target.is_file():
+            raise UsageError(f"{target} is no file that could be replaced: give another name (- is standard output)")
 
 
 def existing(jobs: list[Job]) -> list[Path]:
@@ -131,50 +110,58 @@ def existing(jobs: list[Job]) -> list[Path]:
     return [job.target for job in jobs if job.target != STREAM and job.target.exists()]
 
 
-def _found(word: str, recursive: bool) -> Iterator[tuple[Path, Path | None]]:
-    """Files that an input word means, each with the folder it was found by, or None where it was named."""
+def is_pattern(word: str) -> bool:
+    """Whether a word is a pattern, and not the name of a file that has such letters in it."""
+    return any(letter in word for letter in "*?[") and not Path(word).exists()
+
+
+def _search(word: str, naming: Naming) -> list[_Found]:
+    """The files that an input word means."""
     path = Path(word)
     if path.is_dir():
-        entries = sorted(path.rglob("*") if recursive else path.iterdir())
-        yield from ((entry, path) for entry in entries if _is_picture(entry))
-    elif not path.exists() and any(letter in word for letter in "*?["):
-        yield from (
-            (Path(match), None) for match in sorted(glob.glob(word, recursive=recursive)) if Path(match).is_file()
-        )
-    else:
-        yield path, None
+        return [_Found(file, path) for file in _pictures(path, naming)]
+    if not is_pattern(word):
+        return [_Found(path)]
+    root = Path(*takewhile(lambda part: not is_pattern(part), path.parts[:-1]))
+    matches = [Path(match) for match in sorted(glob.glob(word, recursive=True))]
+    # A pattern that nothing fits fails like a missing file: alone, and by its name.
+    return [_Found(match, root) for match in matches if match.is_file()] or [_Found(path)]
 
 
-def _is_picture(path: Path) -> bool:
-    # Dot files are not photos: among them are other programs' unfinished files and our own.
-    return path.suffix[1:].lower() in RAW_ENDINGS | PICTURE_ENDINGS and path.is_file() and path.name[0] != "."
+def _pictures(folder: Path, naming: Naming) -> Iterator[Path]:
+    """What a folder holds; neither hidden files nor what lies in an output folder inside it."""
+    output = _real(naming.output) if naming.output else None
+    for path in sorted(folder.rglob("*") if naming.recursive else folder.iterdir()):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        ours = output is not None and output != _real(folder) and output in _real(path).parents
+        if path.suffix[1:].lower() in _SEARCHED and not hidden and not ours and path.is_file():
+            yield path
 
 
-def _target(source: Path, root: Path | None, naming: Naming) -> Path:
+def _target(found: _Found, naming: Naming) -> Path:
+    source = found.path
+    stem = "stdin" if source == STREAM else source.stem
     ending = naming.format or _ending_for(source)
-    template = naming.template or ("{stem}{ext}" if naming.output else "{stem}-{task}{ext}")
-    parts = {"stem": source.stem, "task": naming.task, "ext": f".{ending}", "source": source.suffix[1:]}
+    parts = {"stem": stem, "task": naming.task, "ext": f".{ending}", "source": source.suffix[1:]}
     try:
-        name = template.format_map(parts)
-    except (KeyError, ValueError, IndexError) as error:
-        raise UsageError(f"--name '{template}': the fields are {{stem}}, {{task}}, {{ext}} and {{source}}") from error
+        name = naming.name.format_map(parts)
+    except (KeyError, ValueError, IndexError, AttributeError) as error:
+        raise UsageError(
+            f"--name '{naming.template}': the fields are {{stem}}, {{task}}, {{ext}} and {{source}}"
+        ) from error
     if naming.output is None:
-        return source.with_name(name)
-    inner = source.parent.relative_to(root) if root else Path()
-    return naming.output / inner / name
+        return source.parent / name
+    return naming.output / (source.parent.relative_to(found.root) if found.root is not None else Path()) / name
 
 
 def _ending_for(source: Path) -> str:
     """An output keeps its input's ending where that can be written; RAW and the rest become PNG."""
     ending = source.suffix[1:]
-    return ending if ending.lower() in PICTURE_ENDINGS - {"bmp", "gif"} else "png"
+    return ending if ending.lower() in WRITTEN_ENDINGS else "png"
 
 
 def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
-
-
-Stage = Literal["read", "restore", "write"]
 
 
 @dataclass(frozen=True)
@@ -185,7 +172,6 @@ class Outcome:
     state: Literal["done", "skipped", "failed"]
     message: str = ""
     facts: dict[str, object] = field(default_factory=dict)
-    error: PhotofixError | None = None
 
 
 @dataclass(frozen=True)
@@ -206,19 +192,26 @@ class Workers:
     write: int = 1
 
 
-def run(jobs: list[Job], steps: Steps, workers: Workers, fail_fast: bool = False) -> Iterator[Outcome]:
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """What a stage raises to leave a photo in its middle, once `stop` is set."""
+
+
+def run(
+    jobs: list[Job], steps: Steps, workers: Workers, stop: threading.Event, fail_fast: bool = False
+) -> Generator[Outcome, None, None]:
     """Work through the jobs, and yield what became of each as it ends.
 
     Each photo is taken through its stages by one thread; gates keep each stage to its workers, so that one photo is
-    decoded and another encoded while a third is computed, and no more are held than that. When the consumer stops
-    (Ctrl-C), photos not begun are dropped and those being written are finished.
+    decoded and another encoded while a third is computed, and no more are held than that. When the consumer closes
+    (Ctrl-C) `stop` is set: photos not begun are dropped, and those being written are finished.
+
+    Raises:
+        WeightsError: no photo could be done without them. BrokenPipeError: nobody reads what is written.
     """
-    stop = threading.Event()
     gates = {stage: threading.Semaphore(getattr(workers, stage)) for stage in ("read", "restore", "write")}
     with ThreadPoolExecutor(workers.read + workers.restore + workers.write) as pool:
-        futures: list[Future[Outcome | None]] = [pool.submit(_one, job, steps, gates, stop) for job in jobs]
         try:
-            for future in as_completed(futures):
+            for future in as_completed([pool.submit(_one, job, steps, gates, stop) for job in jobs]):
                 outcome = future.result()
                 if outcome is None:
                     continue
@@ -227,8 +220,7 @@ def run(jobs: list[Job], steps: Steps, workers: Workers, fail_fast: bool = False
                     break
         finally:
             stop.set()
-            for future in futures:
-                future.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _one(job: Job, steps: Steps, gates: dict[str, threading.Semaphore], stop: threading.Event) -> Outcome | None:
@@ -247,10 +239,14 @@ def _one(job: Job, steps: Steps, gates: dict[str, threading.Semaphore], stop: th
         with gates["write"]:
             notes = steps.write(job, restored)
         return Outcome(job, "done", "; ".join(notes), facts)
+    except Stopped:
+        return None
+    except (WeightsError, BrokenPipeError):
+        raise
     except PhotofixError as error:
-        return Outcome(job, "failed", str(error), error=error)
+        return Outcome(job, "failed", str(error))
     except Exception as error:  # the one place that isolates a photo: a bug met on one is not to cost the others
-        return Outcome(job, "failed", f"unexpected {type(error).__name__}: {error}")
+        return Outcome(job, "failed", f"unexpected {error!r}: please report it")
 
 
 def summary(outcomes: Iterable[Outcome]) -> str:

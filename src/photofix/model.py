@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import importlib
+import pickle
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from photofix import tiles
@@ -35,6 +38,9 @@ BYTES_PER_PIXEL = 1500
 
 #: The network that each kind of model module defines.
 NETWORKS = {"unet": "UNet", "level": "Level", "dncnn": "DnCNN", "ffdnet": "FFDNet", "pmrid": "PMRID"}
+
+#: What loading raises where a file holds something else, or weights of another network.
+_NOT_WEIGHTS = (EOFError, LookupError, TypeError, RuntimeError, pickle.UnpicklingError, SafetensorError)
 
 
 @dataclass(frozen=True)
@@ -132,8 +138,10 @@ def load(entry: Entry, path: Path, place: Place, tile: Tile = "auto") -> Model:
     network = getattr(module, NETWORKS[entry.network])(**entry.arguments)
     try:
         network.load_state_dict(_state(path, entry))
-    except RuntimeError as error:
-        raise WeightsError(f"{path}: these weights do not fit the network of '{entry.name}': {error}") from error
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except _NOT_WEIGHTS as error:
+        raise WeightsError(f"{path}: is damaged, or does not hold weights for the network of '{entry.name}'") from error
     network.eval().requires_grad_(False).to(place.device, place.precision, memory_format=torch.channels_last)
     return Model(network, entry, place, tile)
 
@@ -145,8 +153,6 @@ def exact(model: Model) -> Model:
 
 def _state(path: Path, entry: Entry) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
         return load_file(path)
     state = torch.load(path, map_location="cpu", weights_only=True)
     for key in entry.unwrap.split(".") if entry.unwrap else ():

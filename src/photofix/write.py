@@ -136,6 +136,7 @@ def write_stream(photo: Photo, stream: BinaryIO, options: SaveOptions = AS_IS) -
             notes = _encode(photo, whole, format_name, options)
             with whole.open("rb") as encoded:
                 shutil.copyfileobj(encoded, stream, 1 << 20)
+            stream.flush()
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -24,8 +24,8 @@ app.command()(compare.compare)
 app.command()(inspect.doctor)
 app.add_typer(models.app, name="models")
 
-#: Exit statuses, beside 0 (all done) and 1 (some photos failed).
-USAGE, WEIGHTS, INTERRUPTED = 2, 3, 130
+#: Exit statuses, beside 0 (all done), 1 (some photos failed) and 130 (interrupted, which Typer gives).
+USAGE, WEIGHTS = 2, 3
 
 
 def _print_version(wanted: bool) -> None:
@@ -52,12 +52,6 @@ def main() -> None:
     except PhotofixError as error:
         print(f"photofix: {error}", file=sys.stderr)
         raise SystemExit(status_of(error)) from error
-    except KeyboardInterrupt:
-        raise SystemExit(INTERRUPTED) from None
-    except BrokenPipeError:
-        # Whoever read our output has enough of it; Python would complain again while closing it.
-        sys.stderr.close()
-        raise SystemExit(1) from None
 
 
 def status_of(error: PhotofixError) -> int:

@@ -48,10 +48,12 @@ def denoise(
 
     photofix denoise shoot/ -r -o clean/
 
-    cat in.jpg | photofix denoise - - > out.jpg
+    cat in.jpg | photofix denoise - - --format jpeg > out.jpg
     """
     from photofix import pipeline
+    from photofix.batch import Workers
     from photofix.cli import session
+    from photofix.cli.files import Files
     from photofix.write import SaveOptions
 
     sensitivity = options.number_or_auto(iso, "--iso", 25, 4_000_000)
@@ -68,10 +70,11 @@ def denoise(
         sigma=options.number_or_auto(sigma, "--sigma", 0, 100),
         iso="auto" if sensitivity == "auto" else int(sensitivity),
         exposure=exposure,
-        roi=pipeline.Roi(*options.numbers_of(roi, "--roi", 4, ",")) if roi else None,
+        roi=pipeline.Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
         offline=offline,
     )
-    files = session.Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
+    files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
     saving = SaveOptions(None, quality, options.depth_of(bit_depth), strip_metadata)
-    manner = session.Manner(options.numbers_of(jobs, "--jobs", 3, ":"), fail_fast, json, quiet, verbose)
-    raise typer.Exit(session.run("denoise", settings, files, saving, manner))
+    workers = Workers(*options.numbers_of(jobs, "--jobs", "LOAD:RUN:SAVE", 1))
+    manner = session.Manner(workers, fail_fast, json, quiet, verbose)
+    raise typer.Exit(session.run(session.Work("denoise", settings, files, saving), manner))

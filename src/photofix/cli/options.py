@@ -21,9 +21,14 @@ Inputs = Annotated[
     ),
 ]
 Output = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
-        "--output", "-o", metavar="PATH", help="Folder (or file, for one photo) to write to.", rich_help_panel=_FILES
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="Folder to write to; for one photo also a file, or - for standard output.",
+        show_default=False,
+        rich_help_panel=_FILES,
     ),
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=_FILES)]
@@ -142,12 +147,13 @@ def number_or_auto(text: str, option: str, low: float, high: float) -> float | L
     return value
 
 
-def numbers_of(text: str, option: str, count: int, separator: str) -> tuple[int, ...]:
-    """So many whole numbers, such as 1:1:2 or 0,0,640,480."""
+def numbers_of(text: str, option: str, form: str, least: int = 0) -> tuple[int, ...]:
+    """Whole numbers in the form that the help shows, such as X,Y,W,H or LOAD:RUN:SAVE."""
+    separator = ":" if ":" in form else ","
     parts = text.split(separator)
-    if len(parts) != count or not all(re.fullmatch(r"\d+", part.strip()) for part in parts):
-        example = separator.join("XYWH"[:count] if separator == "," else ("LOAD", "RUN", "SAVE"))
-        raise UsageError(f"{option} {text}: give {count} whole numbers, {example}")
+    whole = all(re.fullmatch("[0-9]+", part) for part in parts)
+    if len(parts) != len(form.split(separator)) or not whole or min(map(int, parts)) < least:
+        raise UsageError(f"{option} {text}: give {form} as whole numbers of at least {least}")
     return tuple(int(part) for part in parts)
 
 
