@@ -50,7 +50,7 @@ def draw_camera(rng: np.random.Generator, shot_range: tuple[float, float], expos
     shot = float(np.exp(rng.uniform(*np.log(shot_range))))
     # Read variance grows almost with the square of the gain (Brooks et al. fit 2.18 log shot + 1.2 to real phones);
     # wider here, since large sensors read with less noise.
-    read = float(np.exp(2.18 * np.log(shot) + rng.normal(0.6, 0.9)))
+    read = float(np.exp(2.18 * np.log(shot) + rng.normal(0.9, 1.2)))
     return Camera(
         (matrix / matrix.sum(1, keepdims=True)).astype(np.float32),
         rng.uniform(1.4, 2.6),

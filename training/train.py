@@ -171,7 +171,7 @@ def resume(state: State, checkpoint: Path) -> None:
     for optimizer, kept in zip(state.optimizers, saved["optimizers"], strict=True):
         optimizer.load_state_dict(kept)
     state.average, state.patches, state.step = saved["average"], saved["seen"], saved["step"]
-    state.seconds, state.loss = saved["spent"], saved.get("loss", 0.0)
+    state.seconds, state.loss = saved["spent"], saved["loss"]
 
 
 def save(state: State, checkpoint: Path, weights: Path) -> None:
