@@ -24,7 +24,10 @@ class Progress:
             rich.progress.TimeRemainingColumn(),
         )
         console = Console(stderr=True)
-        self.bar = rich.progress.Progress(*columns, console=console, transient=True, disable=not visible)
+        # Standard output is the picture's: rich would turn what is written there into lines above the bar.
+        self.bar = rich.progress.Progress(
+            *columns, console=console, transient=True, redirect_stdout=False, disable=not visible
+        )
         self._task = self.bar.add_task("", total=photos, done=0, speed="")
         self._shares: dict[Job, float] = {}
         self._done, self._pixels, self._started = 0, 0.0, time.monotonic()

@@ -1,0 +1,133 @@
+"""Who may import whom, as the design says; a new module takes its place in the list below."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import photofix
+
+SOURCE = Path(photofix.__file__).parent
+
+#: What each module may import of photofix. A name that ends in ".*" stands for every module of that folder.
+ALLOWED = {
+    "errors": [],
+    "metadata": [],
+    "settings": [],
+    "networks.*": [],
+    "photo": [],
+    "color": ["photo"],
+    "noise": ["photo", "color"],
+    "mosaic": ["photo"],
+    "compare": ["errors", "photo", "color"],
+    "fetch": ["errors"],
+    "entry": ["errors", "fetch"],
+    "weights": ["errors", "settings", "fetch", "entry"],
+    "formats.*": ["errors", "photo", "metadata", "formats.*"],
+    "raw": ["errors", "photo", "color", "metadata", "mosaic"],
+    "read": ["errors", "photo", "color", "metadata", "formats.*", "raw"],
+    "write": ["errors", "photo", "color", "metadata", "formats.*"],
+    "device": ["errors"],
+    "tiles": ["errors", "device"],
+    "tasks.*": ["errors", "photo", "color", "noise", "mosaic"],
+    "model": ["errors", "photo", "noise", "networks.*", "weights", "tiles", "device"],
+    "pipeline": [
+        *("errors", "photo", "color", "noise", "mosaic", "raw", "read", "write", "tasks.*"),
+        *("networks.*", "weights", "tiles", "device", "model"),
+    ],
+    "batch": ["errors", "photo", "read", "write", "pipeline"],
+    "": ["photo", "read", "write", "pipeline"],
+}
+
+#: Packages that one part of photofix alone knows.
+HOMES = {
+    "typer": ["cli.*"],
+    "rich": ["cli.*"],
+    "torch": ["networks.*", "device", "model"],
+    "safetensors": ["model"],
+    "rawpy": ["raw"],
+    "tifffile": ["formats.*"],
+    "imagecodecs": ["formats.*"],
+    "OpenImageIO": ["formats.*"],
+    **{name: ["fetch"] for name in ("urllib", "http", "socket", "requests", "httpx", "httpx2", "huggingface_hub")},
+}
+
+#: Modules that `photofix --help` imports: at their top they may import these alone.
+AT_START = ["cli", "cli.options", "cli.denoise", "cli.inspect", "cli.compare", "cli.models"]
+LIGHT = ["", "errors", "settings", "fetch", "entry", "weights", *AT_START]
+
+
+def modules() -> dict[str, ast.Module]:
+    """Every module's syntax tree by its name below photofix; "" is photofix itself."""
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        found[name.removesuffix("__init__").removesuffix(".")] = ast.parse(path.read_text("utf-8"))
+    return found
+
+
+MODULES = modules()
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The full names of the modules that are imported anywhere in a tree, inside functions too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute here"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from (name if name.removeprefix("photofix.") in MODULES else str(node.module) for name in names)
+
+
+def of_photofix(tree: ast.AST) -> set[str]:
+    """The modules below photofix that a tree imports."""
+    return {name.removeprefix("photofix").removeprefix(".") for name in imported(tree) if name.startswith("photofix")}
+
+
+def fits(module: str, patterns: list[str]) -> bool:
+    return any(module == one or (one.endswith(".*") and f"{module}.".startswith(one[:-1])) for one in patterns)
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if not fits(name, ["cli.*", "__main__"])))
+def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
+    places = [allowed for place, allowed in ALLOWED.items() if fits(module, [place])]
+    assert len(places) == 1, f"give {module} its place in ALLOWED"
+    assert {name for name in of_photofix(MODULES[module]) if not fits(name, places[0])} == set()
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if name.startswith("networks.")))
+def test_a_network_knows_torch_alone(module: str) -> None:
+    packages = {name.split(".")[0] for name in imported(MODULES[module])}
+    assert packages - set(sys.stdlib_module_names) <= {"torch"}
+
+
+@pytest.mark.parametrize("package", sorted(HOMES))
+def test_a_package_is_imported_only_where_it_is_at_home(package: str) -> None:
+    users = {name for name, tree in MODULES.items() if package in {full.split(".")[0] for full in imported(tree)}}
+    assert {name for name in users if not fits(name, HOMES[package])} == set()
+
+
+def test_nothing_but_the_entry_point_imports_the_command_line() -> None:
+    users = {name for name, tree in MODULES.items() if any(fits(one, ["cli.*"]) for one in of_photofix(tree))}
+    assert {name for name in users if not fits(name, ["cli.*"])} == {"__main__"}
+
+
+def test_nothing_imports_training_or_benchmarks() -> None:
+    packages = {full.split(".")[0] for tree in MODULES.values() for full in imported(tree)}
+    assert not packages & {"training", "benchmarks", "tests"}
+
+
+@pytest.mark.parametrize("module", AT_START)
+def test_commands_import_what_is_heavy_inside_functions(module: str) -> None:
+    top = [node for node in MODULES[module].body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert {name for name in of_photofix(ast.Module(top, [])) if name not in LIGHT} == set()
+
+
+def test_the_list_names_no_module_that_is_gone() -> None:
+    named = {name for name in ALLOWED if name} | {name for allowed in ALLOWED.values() for name in allowed}
+    assert {name for name in named if not any(fits(module, [name]) for module in MODULES)} == set()
