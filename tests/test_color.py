@@ -42,6 +42,3 @@ def test_every_16_bit_value_survives_linear_light_in_float32() -> None:
     back = color.linear_to_srgb(color.srgb_to_linear(values))
     assert np.array_equal(np.rint(back * 65535), np.arange(65536))
 
-
-def test_luminance_of_white_is_one() -> None:
-    assert color.luminance(np.ones((2, 3, 3), np.float32)) == pytest.approx(np.ones((2, 3)))

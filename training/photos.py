@@ -38,6 +38,29 @@ def crop(photos: list[np.ndarray], areas: np.ndarray, side: int, rng: np.random.
     return np.ascontiguousarray(patch[:, ::-1] if rng.random() < 0.5 else patch)
 
 
+def drawing(side: int, rng: np.random.Generator) -> np.ndarray:
+    """A (side, side, 3) uint8 picture that no camera took: flat colors, hard edges, stripes, letters."""
+    picture = np.empty((side, side, 3), np.uint8)
+    picture[:] = rng.integers(0, 256, 3)
+    if rng.random() < 0.4:
+        rows, columns = np.indices((side, side))
+        slope, width = rng.integers(-2, 3), int(rng.integers(2, 50))
+        picture[(columns + slope * rows) // width % 2 == 0] = rng.integers(0, 256, 3)
+    for _ in range(int(rng.integers(0, 12))):
+        color = [int(value) for value in rng.integers(0, 256, 3)]
+        corners = rng.integers(-side // 4, side * 5 // 4, (int(rng.integers(3, 6)), 2)).astype(np.int32)
+        smooth = cv2.LINE_AA if rng.random() < 0.7 else cv2.LINE_8
+        if rng.random() < 0.5:
+            cv2.fillPoly(picture, [corners], color, smooth)
+        elif rng.random() < 0.5:
+            cv2.polylines(picture, [corners], True, color, int(rng.integers(1, 4)), smooth)
+        else:
+            letters = "".join(chr(int(code)) for code in rng.integers(33, 127, 12))
+            font, size = int(rng.integers(0, 8)), float(rng.uniform(0.3, 2))
+            cv2.putText(picture, letters, (int(corners[0, 0]), int(corners[0, 1])), font, size, color, 1, smooth)
+    return picture
+
+
 def area_weights(photos: list[np.ndarray]) -> np.ndarray:
     """Probability of each photo, in proportion to its pixels."""
     areas = np.array([photo.shape[0] * photo.shape[1] for photo in photos], dtype=np.float64)

@@ -45,6 +45,8 @@ class Recipe:
     warmup: float = 0.02  # of the minutes
     averaging: float = 0.999
     camera_share: float = 0.35  # of RGB patches; the others get white Gaussian noise
+    drawing_share: float = 0.04  # of patches: what no camera took, such as screenshots and scanned print
+    noiseless_share: float = 0.02  # of patches with white noise: none at all
     start: str = ""  # weights to start from; layers of another shape start anew
     seed: int = 0
 
@@ -64,6 +66,8 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
             yield sample(rng)
 
     def _crop(self, side: int, rng: np.random.Generator) -> np.ndarray:
+        if rng.random() < self.recipe.drawing_share:
+            return photos.drawing(side, rng).astype(np.float32) / 255
         return photos.crop(self.photos, self.areas, side, rng).astype(np.float32) / 255
 
     def _raw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -81,7 +85,7 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
             if gray := rng.random() < 0.08:
                 clean = np.repeat(clean @ degrade.LUMINANCE[:, None], 3, axis=2)
             # More often low than high: that is where photos are; exactly none now and then.
-            level = 75 / 255 * rng.random() ** 1.3 * (rng.random() > 0.02)
+            level = 75 / 255 * rng.random() ** 1.3 * (rng.random() > self.recipe.noiseless_share)
             noisy = clean + rng.normal(0, level, (side, side, 1 if gray else 3)).astype(np.float32)
             if rng.random() < 0.15:
                 noisy = np.rint(np.clip(noisy, 0, 1) * 255) / 255

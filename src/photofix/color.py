@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-#: Share of red, green and blue light in luminance (Recommendation ITU-R BT.709-6, item 3.2; sRGB has its primaries).
-LUMINANCE = (0.2126, 0.7152, 0.0722)
-
 
 def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
     """Light of sRGB-encoded values (IEC 61966-2-1:1999, 5.2), odd-symmetric below 0 and continued above 1.
@@ -38,12 +35,3 @@ def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     size = np.abs(linear)
     encoded = np.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055)
     return np.asarray(np.copysign(encoded, linear), dtype=linear.dtype)
-
-
-def luminance(linear: np.ndarray) -> np.ndarray:
-    """Luminance (BT.709-6, item 3.2) of linear RGB (..., 3), white = 1; a new array (...) of the same dtype.
-
-    >>> round(float(luminance(np.array([1.0, 0.5, 0.0]))), 4)
-    0.5702
-    """
-    return np.asarray(linear @ np.asarray(LUMINANCE, linear.dtype))

@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from photofix.photo import white
-
 #: A map of noise levels that is computed where it is needed: rows and columns in, (h, w) float32 out.
 SigmaAt = Callable[[slice, slice], np.ndarray]
 
@@ -190,53 +188,3 @@ def _typical_split(signal: float, variance: float) -> tuple[float, float]:
     square, signal = _READ_ELECTRONS**2, max(signal, 0.0)
     shot = (np.sqrt(signal**2 + 4 * square * variance) - signal) / (2 * square)
     return float(shot), float(square * shot**2)
-
-
-#: Side and number of the patches that `estimate_sigma` looks at.
-_PATCH = 6
-_PATCHES = 20_000
-
-
-def estimate_sigma(pixels: np.ndarray) -> float:
-    """The standard deviation of white Gaussian noise in a picture, in 8-bit units.
-
-    Chen, Zhu and Heng, "An Efficient Statistical Method for Image Noise Level Estimation" (ICCV 2015): a picture's
-    patches fill few dimensions, noise fills all; the smallest eigenvalues of their covariance, as many as lie evenly
-    about their mean, are the noise. Patches with many clipped samples are left out.
-    Noise that is not white (a camera's JPEG) is underestimated. Rounding to 8 bits alone gives 0.3.
-
-    Args:
-        pixels: (H, W, 1) or (H, W, 3), uint8, uint16 or float32 with white at 1.
-    """
-    patches = _some_patches(pixels)
-    white_level = white(pixels.dtype)
-    clipped = ((patches == 0) | (patches == white_level)).mean(1)
-    enough = 10 * patches.shape[1]
-    # Strong noise clips a little nearly everywhere: then the patches that have least of it must do.
-    limit = max(0.02, np.partition(clipped, enough)[enough]) if len(patches) > enough else 0.0
-    patches = patches[(clipped <= limit) & (clipped < 0.5)].astype(np.float32) * np.float32(255 / white_level)
-    if len(patches) < 2 * patches.shape[1]:
-        return 0.0
-    patches -= patches.mean(0)
-    variance = _noise_eigenvalue(np.linalg.eigvalsh(patches.T @ patches / len(patches)))
-    return float(np.sqrt(max(variance, 0.0)))
-
-
-def _some_patches(pixels: np.ndarray) -> np.ndarray:
-    """(patches, values) of the picture, at random places, the same for every picture of that size."""
-    rows, columns = pixels.shape[0] - _PATCH + 1, pixels.shape[1] - _PATCH + 1
-    if min(rows, columns) < 1:
-        return np.empty((0, _PATCH**2 * pixels.shape[2]), pixels.dtype)
-    chosen = np.random.default_rng(0).integers(0, rows * columns, min(_PATCHES, rows * columns))
-    windows = np.lib.stride_tricks.sliding_window_view(pixels, (_PATCH, _PATCH), (0, 1))
-    patches: np.ndarray = windows[chosen // columns, chosen % columns]
-    return patches.reshape(len(chosen), -1)
-
-
-def _noise_eigenvalue(eigenvalues: np.ndarray) -> float:
-    """The mean of the smallest eigenvalues, as many as have their median at their mean; they come in rising order."""
-    for count in range(len(eigenvalues), 1, -1):
-        mean = eigenvalues[:count].mean()
-        if (eigenvalues[:count] > mean).sum() >= (eigenvalues[:count] < mean).sum():
-            return float(mean)
-    return float(eigenvalues[0])
