@@ -77,7 +77,7 @@ def run(work: Work, manner: Manner) -> int:
         resume = f", {batch.summary(outcomes) or 'none done'} of {len(jobs)}; --skip-existing goes on from here"
         print(f"photofix: interrupted{resume if len(jobs) > 1 else ''}", file=sys.stderr)
         return 130
-    return _close(outcomes, len(jobs), manner)
+    return _close(outcomes, jobs, manner)
 
 
 def _prepare(task: str, models: pipeline.Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
@@ -191,10 +191,12 @@ def _lines(outcome: Outcome, manner: Manner) -> list[str]:
     return [f"{name}: {note}" for note in lost if outcome.state == "done"]
 
 
-def _close(outcomes: list[Outcome], planned: int, manner: Manner) -> int:
-    failed = [str(outcome.job.source) for outcome in outcomes if outcome.state == "failed"]
-    if planned > 1 and manner.json != "-" and (failed or not manner.quiet):
-        left = f", {planned - len(outcomes)} not begun" if len(outcomes) < planned else ""
-        lines = [f"photofix: {batch.summary(outcomes)}{left}{'. Failed:' if failed else ''}", *failed]
+def _close(outcomes: list[Outcome], jobs: list[Job], manner: Manner) -> int:
+    """The last words, and the exit status."""
+    bad = {outcome.job for outcome in outcomes if outcome.state == "failed"}
+    if len(jobs) > 1 and manner.json != "-" and (bad or not manner.quiet):
+        left = f", {len(jobs) - len(outcomes)} left out" if len(outcomes) < len(jobs) else ""
+        names = [str(job.source) for job in jobs if job in bad]
+        lines = [f"photofix: {batch.summary(outcomes)}{left}{'. Failed:' if bad else ''}", *names]
         print("\n  ".join(lines), file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if bad else 0
