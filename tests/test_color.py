@@ -41,4 +41,3 @@ def test_every_16_bit_value_survives_linear_light_in_float32() -> None:
     values = np.arange(65536, dtype=np.float32) / np.float32(65535)
     back = color.linear_to_srgb(color.srgb_to_linear(values))
     assert np.array_equal(np.rint(back * 65535), np.arange(65536))
-

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+import photofix
 from photofix import model, weights
 from photofix.device import Place, choose
 from photofix.errors import DeviceError, PhotofixError
 from photofix.model import Model
+from photofix.photo import Photo
 
 CPU = Place(torch.device("cpu"), torch.float32, "test")
 ENTRIES = weights.manifest()
@@ -159,3 +162,19 @@ def test_cuda_answers_as_the_processor_does() -> None:
     here = embedded("denoise")(pixels, 0.1)
     there = model.load(entry, weights.verified(entry), choose("cuda"))(pixels, 0.1)
     assert np.abs(there - here).max() < 4 / 255
+
+
+@pytest.mark.parametrize("sigma", [None, 15, 50])
+def test_the_default_margin_hides_cuts_in_real_photos(shared: Path, sigma: float | None) -> None:
+    """At most half an 8-bit step between tiles and the whole, in float32: camera noise as it is, and white noise."""
+    whole = replace(embedded("denoise"), tile="none")
+    for file in sorted((shared / "eval" / "polyu").glob("*_real.JPG"))[:12:4]:
+        photo = photofix.open(file)
+        assert isinstance(photo, Photo)
+        pixels = photo.pixels.astype(np.float32) / 255
+        if sigma:
+            pixels += np.random.default_rng(0).normal(0, sigma / 255, pixels.shape).astype(np.float32)
+        tiled = replace(whole, tile=4 * whole.entry.margin)
+        assert tiled.tiling(*pixels.shape[:2]).tile < 512
+        difference = np.abs(tiled(pixels, (sigma or 5) / 255) - whole(pixels, (sigma or 5) / 255))
+        assert difference.max() <= 0.5 / 255

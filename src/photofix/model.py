@@ -167,8 +167,11 @@ def _to_tensor(pixels: np.ndarray, place: Place, multiple: int) -> Tensor:
         # "symmetric" repeats: unlike "reflect" it also continues a picture narrower than what is missing.
         pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)), "symmetric")
     # A copy: what a decoder gave may be read-only, which torch does not accept.
+    scale = white(pixels.dtype)
+    if place.device.type == "mps":  # which has no unsigned 16-bit numbers
+        pixels = pixels.astype(np.float32)
     tensor = torch.from_numpy(np.array(pixels, order="C")).to(place.device).permute(2, 0, 1)[None]
-    return tensor.to(torch.float32, memory_format=torch.channels_last) / white(pixels.dtype)
+    return tensor.to(torch.float32, memory_format=torch.channels_last) / scale
 
 
 def _fit_channels(picture: Tensor, wanted: int) -> Tensor:
