@@ -27,14 +27,14 @@ from photofix.weights import Entry
 Tile = int | Literal["auto", "none"]
 
 #: Side of a tile where nothing limits it: on a processor larger ones leave the cache, smaller ones pay for overlap.
-CPU_TILE = 640
+CPU_TILE = 1024
 GPU_TILE = 1536
 
 #: Side of a tile, in cells, for networks that answer once a cell.
 CELLS = 32
 
 #: Bytes that a tile's pixel needs at the widest point of the embedded networks in half precision, with room to spare.
-BYTES_PER_PIXEL = 1500
+BYTES_PER_PIXEL = 800
 
 #: The network that each kind of model module defines.
 NETWORKS = {"unet": "UNet", "level": "Level", "dncnn": "DnCNN", "ffdnet": "FFDNet", "pmrid": "PMRID"}
@@ -88,8 +88,11 @@ class Model:
             return Tiling(0, margin, multiple=multiple)
         return Tiling(max(cast(int, side), 4 * margin), margin, multiple=multiple)
 
-    def levels(self, pixels: np.ndarray, cell: int) -> np.ndarray:
-        """For a network that answers once a cell: (ceil(H / cell), ceil(W / cell)) float32."""
+    def levels(self, pixels: np.ndarray, cell: int, progress: Progress | None = None) -> np.ndarray:
+        """For a network that answers once a cell: (ceil(H / cell), ceil(W / cell)) float32.
+
+        progress: told how many cells are done after each tile.
+        """
 
         def answer(rows: slice, columns: slice) -> np.ndarray:
             part = pixels[tuple(slice(axis.start * cell, axis.stop * cell) for axis in (rows, columns))]
@@ -98,7 +101,7 @@ class Model:
 
         height, width = (-(-size // cell) for size in pixels.shape[:2])
         margin = self.entry.margin // cell
-        bands = tiles.run(answer, height, width, Tiling(CELLS, margin, fade=2, multiple=1))
+        bands = tiles.run(answer, height, width, Tiling(CELLS, margin, fade=2, multiple=1), progress)
         return np.concatenate([band[:, :, 0] for _, band in bands])
 
     def _residual(self, pixels: np.ndarray, sigma: float | np.ndarray) -> np.ndarray:

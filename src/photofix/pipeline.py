@@ -121,17 +121,19 @@ def _restore_picture(photo: Photo, models: Models, progress: Progress | None) ->
         raise UsageError(
             f"model '{network.entry.name}' takes RAW mosaics only: leave --model out for finished pictures"
         )
-    sigma, typical = noise_level(photo, models)
+    sigma, typical = noise_level(photo, models, progress)
     restored = denoise.denoise(photo, network, sigma, models.settings.strength, progress)
     return Restored(restored, _facts(network, photo.pixels.shape, round(typical * 255, 2)))
 
 
-def noise_level(photo: Photo, models: Models) -> tuple[float | SigmaAt, float]:
+def noise_level(photo: Photo, models: Models, progress: Progress | None = None) -> tuple[float | SigmaAt, float]:
     """What to tell the network of a picture's noise, and its typical value; both with white at 1."""
     given = models.settings.sigma
     if given != "auto":
         return given / 255, given / 255
-    estimate = denoise.smooth(models.helper("noise-level").levels(denoise.displayed(photo), CELL), CELL)
+    # A cell is a thousandth of its pixels: beside them it does not count as progress, but it is heard from.
+    levels = models.helper("noise-level").levels(denoise.displayed(photo), CELL, progress)
+    estimate = denoise.smooth(levels, CELL)
     return estimate.sigma(), estimate.typical
 
 
