@@ -111,20 +111,29 @@ def raw_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
 
 def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A noisy photo out of a camera, and the same without noise and compression."""
-    if rng.random() < 0.5:  # seen pixel by pixel, a camera's picture is softer than a shrunk one
-        photo = _soften(photo, rng)
+    side = photo.shape[0]
+    # Seen pixel by pixel a camera's picture is softer than a shrunk one, and its grain wider than a pixel.
+    wide = rng.random() < 0.4
+    if wide:
+        photo = _part(photo, int(side / rng.uniform(1.2, 2.4)) // 2 * 2, rng)
+    elif rng.random() < 0.5:
+        photo = _resize(_part(photo, int(side / rng.uniform(1.1, 2.2)), rng), side)
     camera = draw_camera(rng, (2e-5, 1.2e-2))
-    clean = mosaic(to_camera(photo, camera))
+    colors = to_camera(photo, camera)
+    clean = mosaic(colors)
     noisy = sense(clean, camera, rng)
     demosaic = rng.choice([cv2.COLOR_BayerRGGB2BGR, cv2.COLOR_BayerRGGB2BGR_EA])
     look = _draw_look(rng)
-    target, observed = (look.develop(_demosaic(plane, demosaic), camera) for plane in (clean, noisy))
-    observed = target + look.smooth_noise(observed - target)
+    quiet, loud = (look.develop(_demosaic(plane, demosaic), camera) for plane in (clean, noisy))
+    # The truth has not been through the mosaic: photos this sharp come out of one with colored specks, which a lens
+    # and an optical filter spare a camera, and which would teach that specks belong to the picture.
+    target = look.develop(colors, camera)
+    observed = target + look.smooth_noise(loud - quiet)
     target, observed = (look.sharpen(picture) for picture in (target, observed))
-    if rng.random() < 0.25:
-        target, observed = (
-            cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA) for picture in (target, observed)
-        )
+    if wide:
+        target, observed = (_resize(picture, side) for picture in (target, observed))
+    elif rng.random() < 0.25:
+        target, observed = (_resize(picture, side // 2) for picture in (target, observed))
     return _compress(np.clip(observed, 0, 1), rng), np.clip(target, 0, 1)
 
 
@@ -136,6 +145,7 @@ class _Look:
     luminance_blur: float  # standard deviations of the camera's own noise smoothing, in pixels
     chroma_blur: float
     kept: float  # part of the noise that escapes that smoothing
+    loudness: float  # of the noise after it, as a part of the noise before
     sharpening: float
 
     def develop(self, linear: np.ndarray, camera: Camera) -> np.ndarray:
@@ -149,7 +159,8 @@ class _Look:
             return noise
         luminance = (noise @ LUMINANCE)[:, :, None]
         smooth = _blur(luminance[:, :, 0], self.luminance_blur)[:, :, None] + _blur(noise - luminance, self.chroma_blur)
-        return self.kept * noise + (1 - self.kept) * smooth
+        left = self.kept * noise + (1 - self.kept) * smooth
+        return left * np.float32(self.loudness * noise.std() / (left.std() + 1e-6))
 
     def sharpen(self, picture: np.ndarray) -> np.ndarray:
         return picture if not self.sharpening else picture + self.sharpening * (picture - _blur(picture, 1.0))
@@ -159,20 +170,22 @@ def _draw_look(rng: np.random.Generator) -> _Look:
     smoothed = rng.random() < 0.6
     return _Look(
         tone=rng.uniform(0.3, 1),
-        luminance_blur=rng.uniform(0.4, 1.2),
-        chroma_blur=rng.uniform(0.6, 2.5),
+        luminance_blur=rng.uniform(0.4, 1.8),
+        chroma_blur=rng.uniform(0.6, 4.0),
         kept=rng.uniform(0.1, 0.8) if smoothed else 1.0,
+        loudness=rng.uniform(0.2, 0.9),
         sharpening=rng.uniform(0.2, 1.2) if rng.random() < 0.5 else 0.0,
     )
 
 
-def _soften(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    side = photo.shape[0]
-    small = int(side / rng.uniform(1.1, 2.2)) // 2 * 2
-    top, left = rng.integers(0, side - small + 1, 2)
-    return np.clip(
-        cv2.resize(photo[top : top + small, left : left + small], (side, side), interpolation=cv2.INTER_CUBIC), 0, 1
-    )
+def _part(photo: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
+    top, left = rng.integers(0, photo.shape[0] - side + 1, 2)
+    return photo[top : top + side, left : left + side]
+
+
+def _resize(picture: np.ndarray, side: int) -> np.ndarray:
+    method = cv2.INTER_CUBIC if side > picture.shape[0] else cv2.INTER_AREA
+    return np.clip(cv2.resize(picture, (side, side), interpolation=method), 0, 1)
 
 
 def _demosaic(plane: np.ndarray, method: int) -> np.ndarray:

@@ -44,7 +44,7 @@ class Recipe:
     adam_rate: float = 5e-4
     warmup: float = 0.02  # of the minutes
     averaging: float = 0.999
-    camera_share: float = 0.35  # of RGB patches; the others get white Gaussian noise
+    camera_share: float = 0.4  # of RGB patches; the others get white Gaussian noise
     drawing_share: float = 0.04  # of patches: what no camera took, such as screenshots and scanned print
     noiseless_share: float = 0.02  # of patches with white noise: none at all
     start: str = ""  # weights to start from; layers of another shape start anew

@@ -24,8 +24,9 @@ class ResidualBlock(nn.Module):
         self.second = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        change: Tensor = self.second(functional.relu(self.first(features)))
-        return features + change
+        # In place: at the rate convolutions run here, every further pass over memory is felt.
+        change: Tensor = self.second(functional.relu(self.first(features), inplace=True))
+        return change.add_(features)
 
 
 class UNet(nn.Module):
