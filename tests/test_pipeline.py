@@ -122,7 +122,7 @@ def test_unknown_models_and_wrong_weights_are_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="did you mean 'denoise'"):
         photofix.denoise(np.zeros((8, 8, 3), np.uint8), model="denoize")
     level = Path(photofix.__file__).parent / "embedded" / "noise-level.safetensors"
-    with pytest.raises(WeightsError, match="do not fit"):
+    with pytest.raises(WeightsError, match="does not hold weights"):
         photofix.denoise(np.zeros((8, 8, 3), np.uint8), weights=level, sigma=5)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from photofix import tiles
@@ -27,6 +27,7 @@ def whole(picture: np.ndarray, tiling: Tiling) -> np.ndarray:
     return np.concatenate([band for _, band in bands])
 
 
+@settings(deadline=None, max_examples=50)
 @given(height=st.integers(1, 150), width=st.integers(1, 150), tile=st.integers(48, 96))
 def test_tiles_equal_the_whole_when_the_margin_is_the_reach(height: int, width: int, tile: int) -> None:
     picture = np.random.default_rng(height * 151 + width).random((height, width, 2), np.float32)
@@ -34,6 +35,7 @@ def test_tiles_equal_the_whole_when_the_margin_is_the_reach(height: int, width: 
     np.testing.assert_allclose(whole(picture, tiling), box(picture), atol=1e-6)
 
 
+@settings(deadline=None)
 @given(length=st.integers(1, 5000), tile=st.integers(64, 800), margin=st.integers(0, 24))
 def test_spans_cover_everything_once_and_never_grow(length: int, tile: int, margin: int) -> None:
     tiling = Tiling(tile, margin=margin // 4 * 4, fade=8, multiple=4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import pickle
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
@@ -83,10 +83,11 @@ class Model:
     def tiling(self, height: int, width: int) -> Tiling:
         """How a picture of this size is cut."""
         multiple, margin = self.entry.multiple, self.entry.margin
-        side = {"auto": self._best_tile(), "none": 0}.get(cast(str, self.tile), self.tile)
-        if side == 0 or max(height, width) <= cast(int, side):
+        chosen = 0 if self.tile == "none" else self.tile
+        side = self._best_tile() if chosen == "auto" else chosen
+        if side == 0 or max(height, width) <= side:
             return Tiling(0, margin, multiple=multiple)
-        return Tiling(max(cast(int, side), 4 * margin), margin, multiple=multiple)
+        return Tiling(max(side, 4 * margin), margin, multiple=multiple)
 
     def levels(self, pixels: np.ndarray, cell: int, progress: Progress | None = None) -> np.ndarray:
         """For a network that answers once a cell: (ceil(H / cell), ceil(W / cell)) float32.
@@ -147,11 +148,6 @@ def load(entry: Entry, path: Path, place: Place, tile: Tile = "auto") -> Model:
         raise WeightsError(f"{path}: is damaged, or does not hold weights for the network of '{entry.name}'") from error
     network.eval().requires_grad_(False).to(place.device, place.precision, memory_format=torch.channels_last)
     return Model(network, entry, place, tile)
-
-
-def exact(model: Model) -> Model:
-    """The same model with margins as wide as the network's reach, so that tiles change nothing."""
-    return replace(model, entry=replace(model.entry, margin=model.entry.reach))
 
 
 def _state(path: Path, entry: Entry) -> dict[str, Tensor]:

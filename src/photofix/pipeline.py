@@ -142,6 +142,8 @@ def _restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> 
     profiles = noise_profile(photo, models.settings.iso)
     mosaic = denoise.denoise_raw(photo, network, profiles, models.settings.strength, progress)
     shown = cropped(_developed(photo, mosaic, models.settings), models.settings.roi)
+    if models.settings.sigma != "auto":
+        shown = replace(shown, notes=(*shown.notes, "--sigma is for finished pictures; for RAW give --iso"))
     height, width = photo.mosaic.shape
     facts = _facts(network, (height // 2, width // 2, 4), None)
     return Restored(shown, facts | {"noise_profile": [list(pair) for pair in profiles]})
