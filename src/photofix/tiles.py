@@ -110,7 +110,7 @@ def _ramp(span: Span, fade: int, length: int) -> np.ndarray:
     if span.first:
         weight[:fade] = rise
     if span.last < length:
-        weight[-fade:] = 1 - rise
+        weight[len(weight) - fade :] = 1 - rise
     return weight
 
 
