@@ -27,6 +27,8 @@ from tables import markdown
 SIGMAS = (15, 25, 50)
 ISOS = (1600, 6400, 25600)
 
+BM3D = "BM3D"
+
 #: PSNR at SIGMAS in the authors' papers, color sets; BSD68 gray is of one network per level.
 PUBLISHED = {
     "cbsd68": {
@@ -82,11 +84,13 @@ def real(arguments: argparse.Namespace) -> None:
     methods: dict[str, Method] = {
         "noisy": lambda sample: sample.noisy,
         "photofix, sigma auto": _ours_auto,
-        "CBM3D, same estimate": lambda sample: _bm3d(_estimated(sample, models)),
-        "CBM3D, true level of each photo": _bm3d,
+        BM3D + ", same estimate": lambda sample: _bm3d(_estimated(sample, models)),
+        BM3D + ", true level of each photo": _bm3d,
         "FFDNet, same estimate": lambda sample: _network("ffdnet-color")(_estimated(sample, models)),
         "DnCNN blind": _network("dncnn-color-blind"),
     }
+    if not arguments.bm3d:
+        methods = {name: method for name, method in methods.items() if BM3D not in name}
     makes = sorted({sample.make for sample in samples})
     rows = []
     for name, method in methods.items():
@@ -103,10 +107,12 @@ def raw(arguments: argparse.Namespace) -> None:
     methods: dict[str, Callable[[mosaics.Scene], np.ndarray]] = {
         "noisy": lambda scene: scene.noisy,
         "photofix": _ours_raw(pipeline.Models(pipeline.Settings())),
-        "BM3D of each plane, stabilised": lambda scene: peers.bm3d_planes(scene.noisy, *_profile(scene)),
-        "BM3D of all planes, stabilised": lambda scene: peers.bm3d_joint(scene.noisy, *_profile(scene)),
+        BM3D + " of each plane, stabilised": lambda scene: peers.bm3d_planes(scene.noisy, *_profile(scene)),
+        BM3D + " of all planes, stabilised": lambda scene: peers.bm3d_joint(scene.noisy, *_profile(scene)),
         "PMRID": lambda scene: peers.pmrid(scene.noisy, *_profile(scene)),
     }
+    if not arguments.bm3d:
+        methods = {name: method for name, method in methods.items() if BM3D not in name}
     scenes = {
         iso: [mosaics.simulate(truth, profile_for_iso(iso), seed) for seed, truth in enumerate(truths)] for iso in ISOS
     }
@@ -218,6 +224,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, table in {"gaussian": gaussian, "auto": auto, "polyu": real, "raw": raw, "clean": clean}.items():
         command = commands.add_parser(name, help=table.__doc__)
         command.add_argument("--limit", type=int, metavar="N", help="only N pictures")
+        if table in (real, raw):
+            command.add_argument("--no-bm3d", dest="bm3d", action="store_false", help="leave out what takes hours")
         if table in (gaussian, auto):
             command.add_argument("--set", choices=sorted(PUBLISHED), default="cbsd68")
         command.set_defaults(table=table)
