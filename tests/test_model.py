@@ -139,11 +139,15 @@ def test_noise_levels_of_cells_follow_the_noise() -> None:
 
 
 def test_levels_of_a_large_picture_equal_those_of_its_parts() -> None:
-    picture = np.random.default_rng(5).normal(0.5, 0.1, (64, 2048, 3)).astype(np.float32)
+    picture = np.random.default_rng(5).normal(0.5, 0.1, (192, 2304, 3)).astype(np.float32)
     network = embedded("noise-level")
-    np.testing.assert_allclose(
-        network.levels(picture, 32)[:, :10], network.levels(picture[:, :640], 32)[:, :10], atol=2e-3
-    )
+    np.testing.assert_array_equal(network.levels(picture, 32)[:, :36], network.levels(picture[:, :1152], 32))
+
+
+@pytest.mark.parametrize("size", [(192, 192), (70, 600), (40, 40), (600, 33)])
+def test_levels_do_not_hang_on_the_pictures_size(size: tuple[int, int]) -> None:
+    picture = np.random.default_rng(6).normal(0.5, 20 / 255, (*size, 3)).astype(np.float32)
+    assert embedded("noise-level").levels(picture, 32).mean() * 255 == pytest.approx(20, rel=0.12)
 
 
 def test_an_explicit_device_never_falls_back() -> None:

@@ -98,8 +98,9 @@ class Model:
 
         def answer(rows: slice, columns: slice) -> np.ndarray:
             part = pixels[tuple(slice(axis.start * cell, axis.stop * cell) for axis in (rows, columns))]
-            picture = _fit_channels(_to_tensor(part, self.place, cell), self.entry.takes.channels)
-            return self._run(picture)[0].permute(1, 2, 0).float().cpu().numpy()
+            picture = _fit_channels(_to_tensor(part, self.place, CELLS * cell), self.entry.takes.channels)
+            found = self._run(picture)[0].permute(1, 2, 0).float().cpu().numpy()
+            return found[: rows.stop - rows.start, : columns.stop - columns.start]
 
         height, width = (-(-size // cell) for size in pixels.shape[:2])
         margin = self.entry.margin // cell
