@@ -78,9 +78,8 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
         if rng.random() < self.recipe.camera_share:
             noisy, clean = degrade.camera_pair(self._crop(256 if rng.random() < 0.1 else side, rng), rng)
             noisy, clean = (_corner(picture, side) for picture in (noisy, clean))
-            # What an estimator would say of the patch, within its error: on noise of unknown grain that is large, and a
-            # network that takes it at its word leaves noise behind.
-            level = np.sqrt(np.mean((noisy - clean) ** 2)) * np.exp(rng.normal(0, 0.45))
+            # What an estimator would say of the patch, within its error.
+            level = float(coarse_level(_tensor(noisy - clean), side)) * np.exp(rng.normal(0, 0.2))
         else:
             clean = self._crop(side, rng)
             if gray := rng.random() < 0.08:
@@ -114,9 +113,23 @@ def loss_of(residual: Tensor, noisy: Tensor, clean: Tensor, level: Tensor) -> Te
     return (error / (level[:, 0, 0, 0] + 0.01) ** 0.65).mean() * 0.1
 
 
+def _tensor(picture: np.ndarray) -> Tensor:
+    return torch.from_numpy(_planes(picture))[None]
+
+
+def coarse_level(noise: Tensor, cell: int) -> Tensor:
+    """(N, 1, H / cell, W / cell): the sigma of white noise that is as strong as (N, 3, H, W) noise is at four pixels.
+
+    Pixels tell little of noise that a camera has smoothed: what is left of it is coarse, lies where pictures have their
+    content, and hides more of that than its standard deviation says. Of white noise, means of 4 x 4 have sigma / 4.
+    """
+    coarse = 4 * functional.avg_pool2d(noise, 4)
+    return functional.avg_pool2d(coarse.square().mean(1, keepdim=True), cell // 4).sqrt()
+
+
 def level_loss(answer: Tensor, noisy: Tensor, clean: Tensor) -> Tensor:
     """Mean ratio by which the noise level of each cell is missed; below half an 8-bit step misses count less."""
-    truth = functional.avg_pool2d((noisy - clean).square().mean(1, keepdim=True), CELL).sqrt()
+    truth = coarse_level(noisy - clean, CELL)
     return ((answer.float() + 0.002).log() - (truth + 0.002).log()).abs().mean()
 
 
