@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -219,11 +220,17 @@ def restore_any(
     return restored.reshape(image.shape)
 
 
+@lru_cache(maxsize=1)
+def _kept_models(settings: Settings) -> Models:
+    """A caller in a loop gives the same settings each time: the networks are then loaded once."""
+    return Models(settings)
+
+
 def _restore_with(photo: Photo | RawPhoto, settings: Settings, sigma: float | np.ndarray | Auto) -> Photo:
     if not isinstance(sigma, np.ndarray):
-        return restore(photo, Models(replace(settings, sigma=sigma))).photo
+        return restore(photo, _kept_models(replace(settings, sigma=sigma))).photo
     if not isinstance(photo, Photo) or sigma.shape != photo.pixels.shape[:2]:
         raise UsageError(f"a map of sigma, here {sigma.shape}, has a finished picture's height and width")
     levels = (sigma / 255).astype(np.float32)
-    network = Models(settings).get("denoise")
+    network = _kept_models(settings).get("denoise")
     return denoise.denoise(photo, network, lambda rows, columns: levels[rows, columns], settings.strength)
