@@ -1,8 +1,8 @@
 """Noise level of a picture, cell by cell: a small convolutional network that sees noise of any color and grain.
 
 The idea is CBDNet's estimation network (Guo et al. 2019), made cheap: the picture is folded 4 x 4 into channels, so
-that no detail is lost, and halved three times more. One answer for each cell of 32 x 32 pixels: the sigma of white noise
-that would be as strong as this noise is at a scale of four pixels.
+that no detail is lost, and halved three times more. One answer for each cell of 32 x 32 pixels: the sigma of the white
+noise that would be as strong as this noise is at a scale of four pixels.
 """
 
 from __future__ import annotations
