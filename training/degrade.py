@@ -113,9 +113,9 @@ def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     """A noisy photo out of a camera, and the same without noise and compression."""
     side = photo.shape[0]
     # Seen pixel by pixel a camera's picture is softer than a shrunk one, and its grain wider than a pixel.
-    wide = rng.random() < 0.7
+    wide = rng.random() < 0.4
     if wide:
-        photo = _part(photo, int(side / rng.uniform(1.2, 3)) // 2 * 2, rng)
+        photo = _part(photo, int(side / rng.uniform(1.2, 2.4)) // 2 * 2, rng)
     elif rng.random() < 0.5:
         photo = _resize(_part(photo, int(side / rng.uniform(1.1, 2.2)), rng), side)
     camera = draw_camera(rng, (2e-5, 1.2e-2))
