@@ -97,6 +97,8 @@ def pack(plane: np.ndarray) -> np.ndarray:
 
 def raw_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Stabilised noisy and clean packed planes (4, h, w) and the noise level plane (1, h, w), for the raw network."""
+    if rng.random() < 0.4:
+        photo = soften(photo, rng)
     camera = draw_camera(rng, (1e-5, 4e-2), exposure=float(np.exp(rng.uniform(np.log(0.1), 0))))
     clean = mosaic(to_camera(photo, camera))
     noisy = sense(clean, camera, rng)
@@ -112,12 +114,12 @@ def raw_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
 def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A noisy photo out of a camera, and the same without noise and compression."""
     side = photo.shape[0]
-    # Seen pixel by pixel a camera's picture is softer than a shrunk one, and its grain wider than a pixel.
-    wide = rng.random() < 0.4
-    if wide:
+    # Digital zoom makes the grain itself wide, now and then; a lens makes the scene soft and leaves the grain fine.
+    zoomed = rng.random() < 0.15
+    if zoomed:
         photo = _part(photo, int(side / rng.uniform(1.2, 2.4)) // 2 * 2, rng)
-    elif rng.random() < 0.5:
-        photo = _resize(_part(photo, int(side / rng.uniform(1.1, 2.2)), rng), side)
+    elif rng.random() < 0.8:
+        photo = soften(photo, rng)
     camera = draw_camera(rng, (2e-5, 1.2e-2))
     colors = to_camera(photo, camera)
     clean = mosaic(colors)
@@ -130,11 +132,18 @@ def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     target = look.develop(colors, camera)
     observed = target + look.smooth_noise(loud - quiet)
     target, observed = (look.sharpen(picture) for picture in (target, observed))
-    if wide:
+    if zoomed:
         target, observed = (_resize(picture, side) for picture in (target, observed))
-    elif rng.random() < 0.25:
+    elif rng.random() < 0.2:
         target, observed = (_resize(picture, side // 2) for picture in (target, observed))
     return _compress(np.clip(observed, 0, 1), rng), np.clip(target, 0, 1)
+
+
+def soften(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A part of a photo seen as large as the whole: as soft, pixel by pixel, as a lens leaves it on a full-size sensor."""
+    side = photo.shape[0]
+    soft = _resize(_part(photo, int(side / rng.uniform(1.1, 2.8)), rng), side)
+    return _blur(soft, rng.uniform(0.3, 1.2)) if rng.random() < 0.3 else soft
 
 
 @dataclass(frozen=True)

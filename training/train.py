@@ -45,6 +45,7 @@ class Recipe:
     warmup: float = 0.02  # of the minutes
     averaging: float = 0.999
     camera_share: float = 0.4  # of RGB patches; the others get white Gaussian noise
+    soft_share: float = 0.15  # of patches with white noise: seen as soft as a full-size sensor sees them
     drawing_share: float = 0.04  # of patches: what no camera took, such as screenshots and scanned print
     noiseless_share: float = 0.02  # of patches with white noise: none at all
     start: str = ""  # weights to start from; layers of another shape start anew
@@ -82,6 +83,8 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
             level = float(coarse_level(_tensor(noisy - clean), side)) * np.exp(rng.normal(0, 0.2))
         else:
             clean = self._crop(side, rng)
+            if rng.random() < self.recipe.soft_share:
+                clean = degrade.soften(clean, rng)
             if gray := rng.random() < 0.08:
                 clean = np.repeat(clean @ degrade.LUMINANCE[:, None], 3, axis=2)
             # More often low than high: that is where photos are; exactly none now and then.
