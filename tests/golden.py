@@ -1,7 +1,8 @@
 """Networks checked without their weights: parameters and pictures by formula, answers on record.
 
-`fill` and `picture` follow the rule under which the published code's answers were recorded. Small configurations of every
-network have their answers in tests/goldens/NAME.npz, recorded by `record` once the full one had matched the published code's.
+`fill` and `picture` follow the rule under which the published code's answers were recorded. Small configurations of
+every network have their answers in tests/goldens/NAME.npz, written by `record` once the full one had matched the
+published code's.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
 
 
 def soften(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A part of a photo seen as large as the whole: as soft, pixel by pixel, as a lens leaves it on a full-size sensor."""
+    """A part of a photo as large as the whole: as soft, pixel by pixel, as a lens leaves it on a full-size sensor."""
     side = photo.shape[0]
     soft = _resize(_part(photo, int(side / rng.uniform(1.1, 2.8)), rng), side)
     return _blur(soft, rng.uniform(0.3, 1.2)) if rng.random() < 0.3 else soft
