@@ -55,9 +55,9 @@ class Recipe:
 class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
     """Endless (noisy, clean, level) patches, float32."""
 
-    def __init__(self, recipe: Recipe, folder: Path, seed: int) -> None:
+    def __init__(self, recipe: Recipe, folder: Path, seed: int, held_out: bool = False) -> None:
         self.recipe, self.seed = recipe, seed
-        self.photos = photos.load(folder, recipe.shards)
+        self.photos = photos.load(folder, recipe.shards, held_out)
         self.areas = photos.area_weights(self.photos)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

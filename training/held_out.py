@@ -1,0 +1,73 @@
+"""Compare weights on photos that no training saw: python training/held_out.py recipes/denoise.toml A.safetensors B.safetensors
+
+The place to choose between recipes and weights: the sets of benchmarks/ are for measuring what was chosen.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from photofix.networks.unet import UNet
+from train import Patches, Recipe
+
+Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def draw(recipe: Recipe, folder: Path, count: int) -> list[Sample]:
+    """(noisy, clean, level) patches of held-out photos; the same ones every time."""
+    patches = iter(Patches(recipe, folder, seed=1, held_out=True))
+    return [next(patches) for _ in range(count)]
+
+
+def white_noise(samples: list[Sample], sigma: float) -> list[Sample]:
+    """The same clean patches under white noise of sigma in 8-bit units."""
+    rng = np.random.default_rng(int(sigma))
+    level = np.float32(sigma / 255)
+    return [
+        (clean + rng.normal(0, level, clean.shape).astype(np.float32), clean, np.full_like(plane, level))
+        for _, clean, plane in samples
+    ]
+
+
+def psnr(network: nn.Module, samples: list[Sample]) -> float:
+    """Mean over the patches, in dB with white at 1, weights and sums in bfloat16 as users run them."""
+    found = []
+    for sample in samples:
+        noisy, clean, level = (torch.from_numpy(part)[None] for part in sample)
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            residual = network(noisy.to(memory_format=torch.channels_last), level)
+        found.append(-10 * float((noisy + residual.float() - clean).square().mean().clamp(min=1e-7).log10()))
+    return float(np.mean(found))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("weights", type=Path, nargs="+")
+    parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
+    parser.add_argument("--count", type=int, default=150)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    recipe = replace(Recipe(**tomllib.loads(given.recipe.read_text())), side=192, drawing_share=0)
+    if recipe.noise == "raw":
+        kinds = {"sensor": draw(replace(recipe, side=384), given.photos, given.count)}
+    else:
+        camera = draw(replace(recipe, camera_share=1), given.photos, given.count)
+        plain = draw(replace(recipe, camera_share=0, soft_share=0), given.photos, given.count)
+        kinds = {"camera": camera} | {f"white {sigma}": white_noise(plain, sigma) for sigma in (15, 25, 50)}
+    for weights in given.weights:
+        network = UNet(**recipe.network).to(memory_format=torch.channels_last).eval()  # type: ignore[arg-type]
+        network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+        print(weights.stem, *(f"{kind} {psnr(network, samples):.3f}" for kind, samples in kinds.items()), sep="  ")
+
+
+if __name__ == "__main__":
+    main()
