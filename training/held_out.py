@@ -1,4 +1,4 @@
-"""Compare weights on photos that no training saw: python training/held_out.py recipes/denoise.toml A.safetensors B.safetensors
+"""Compare weights on photos that no training saw: python held_out.py recipes/denoise.toml ONE.safetensors OTHER.safetensors
 
 The place to choose between recipes and weights: the sets of benchmarks/ are for measuring what was chosen.
 """
@@ -64,8 +64,9 @@ def main() -> None:
         plain = draw(replace(recipe, camera_share=0, soft_share=0), given.photos, given.count)
         kinds = {"camera": camera} | {f"white {sigma}": white_noise(plain, sigma) for sigma in (15, 25, 50)}
     for weights in given.weights:
-        network = UNet(**recipe.network).to(memory_format=torch.channels_last).eval()  # type: ignore[arg-type]
+        network: nn.Module = UNet(**recipe.network).eval()  # type: ignore[arg-type]
         network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         print(weights.stem, *(f"{kind} {psnr(network, samples):.3f}" for kind, samples in kinds.items()), sep="  ")
 
 
