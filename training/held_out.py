@@ -1,4 +1,4 @@
-"""Compare weights on photos that no training saw: python held_out.py recipes/denoise.toml ONE.safetensors OTHER.safetensors
+"""Compare weights on photos that no training saw: python held_out.py recipes/denoise.toml ONE.safetensors OTHER...
 
 The place to choose between recipes and weights: the sets of benchmarks/ are for measuring what was chosen.
 """
