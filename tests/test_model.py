@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,6 +111,85 @@ def test_out_of_memory_inside_the_network_is_survived(fails_at: int, monkeypatch
     monkeypatch.setattr(Model, "_run", failing)
     # A halved tile has its cut elsewhere: with the default margin that shows by less than half an 8-bit step.
     assert np.abs(whole(pixels, 0.1) - expected).max() < 0.5 / 255
+
+
+class Balance(nn.Module):
+    """Its answer hangs on all it sees: the distance to the mean of the whole."""
+
+    def forward(self, picture: Tensor, sigma: Tensor) -> Tensor:
+        return picture.mean((2, 3), keepdim=True) - picture
+
+
+def balancing(**changes: Any) -> Model:
+    entry = replace(ENTRIES["denoise"], margin=8, **changes)
+    return Model(Balance(), entry, CPU)
+
+
+def run_noting(network: Model, pixels: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    notes: list[str] = []
+    return replace(network, note=notes.append)(pixels, 0.1), notes
+
+
+def test_a_network_that_must_see_the_whole_is_never_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(7).random((304, 200, 3), np.float32)
+    whole = replace(balancing(view="whole"), tile=64)
+    result, notes = run_noting(whole, pixels)
+    np.testing.assert_allclose(result, np.broadcast_to(pixels.mean((0, 1)), pixels.shape), atol=1e-4)
+    assert notes == []
+    monkeypatch.setattr(Model, "_run", short_of_memory(303 * 200))
+    with pytest.raises(DeviceError, match="must see the whole picture, and 200 x 304 pixels do not fit"):
+        whole(pixels, 0.1)
+
+
+def short_of_memory(most: int) -> Callable[..., Tensor]:
+    """Model._run on a device that holds no more than that many pixels."""
+    genuine = Model._run
+
+    def run(self: Model, *planes: Tensor) -> Tensor:
+        if planes[0].shape[-1] * planes[0].shape[-2] > most:
+            raise torch.OutOfMemoryError("injected")
+        return genuine(self, *planes)
+
+    return run
+
+
+def test_a_network_that_weighs_all_it_sees_gets_tiles_of_its_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(8).random((300, 520, 3), np.float32)
+    seen: list[tuple[int, ...]] = []
+    monkeypatch.setattr(Balance, "forward", lambda self, picture, _: seen.append(picture.shape[2:]) or picture * 0)
+    network = replace(balancing(tile=256), tile=256)
+    assert network.tiling(300, 520).least == 256
+    assert run_noting(network, pixels)[1] == []
+    assert len(seen) > 4
+    assert min(min(sides) for sides in seen) >= 256
+    assert network.tiling(200, 200).tile == 0
+
+
+def test_too_small_a_tile_for_its_quality_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(9).random((300, 520, 3), np.float32)
+    network = balancing(tile=256)
+    assert network._best_tile() >= 256
+    _, notes = run_noting(replace(network, tile=128), pixels)
+    assert all("keeps its quality in tiles of 256 pixels or more" in note for note in notes)
+    assert notes
+    monkeypatch.setattr(Model, "_run", short_of_memory(256 * 256 // 2))
+    assert run_noting(replace(network, tile=256), pixels)[1]
+    # A picture that is itself smaller is seen whole, and nothing is lost.
+    assert run_noting(replace(network, tile=128), pixels[:100, :100])[1] == []
+
+
+def test_memory_sets_the_tile_by_what_a_pixel_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "free_memory", lambda device: 2 * 512**2 * 1000)
+    half = replace(CPU, precision=torch.bfloat16)
+    assert replace(balancing(bytes_per_pixel=1000), place=half)._best_tile() == 512
+    assert replace(balancing(bytes_per_pixel=4000), place=half)._best_tile() == 256
+    # In float32 a pixel takes twice as much, unless it was in float32 that it was measured.
+    assert balancing(bytes_per_pixel=1000)._best_tile() == 360
+    assert balancing(bytes_per_pixel=1000, half=False)._best_tile() == 512
+    assert replace(balancing(bytes_per_pixel=0), place=half)._best_tile() == 256
+    # What keeps the quality is not bought with memory that is not there, nor left for speed where it is.
+    assert replace(balancing(bytes_per_pixel=1000, tile=1536), place=half)._best_tile() == 512
+    assert replace(balancing(bytes_per_pixel=1, tile=1536), place=half)._best_tile() == 1536
 
 
 def test_gray_stays_gray_and_loses_noise() -> None:

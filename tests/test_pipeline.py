@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import photofix
-from photofix import pipeline
+from photofix import device, pipeline
 from photofix.errors import UsageError, WeightsError
 from photofix.photo import Photo, RawPhoto
 from photofix.pipeline import Models, Roi, Settings
@@ -144,3 +146,40 @@ def test_the_same_input_gives_the_same_output() -> None:
     noisy, _ = noisy_picture(20)
     first, second = (np.asarray(photofix.denoise(noisy)) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+COARSE = """
+[denoise]
+half = false
+tile = 256
+"""
+
+
+def coarse(tmp_path: Path, **settings: Any) -> Models:
+    """Models by a manifest that calls the embedded denoiser too coarse in half precision, and fond of large tiles."""
+    (tmp_path / "own.toml").write_text(COARSE, encoding="utf-8")
+    return Models(Settings(manifest=tmp_path / "own.toml", sigma=10, **settings))
+
+
+def test_auto_precision_spares_networks_that_half_would_cost_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = torch.bfloat16
+    monkeypatch.setattr(device, "native_half", lambda device: [half])
+    models = coarse(tmp_path)
+    assert models.place.precision == half
+    assert models.get("denoise").place.precision == torch.float32
+    assert models.get("denoise", is_raw=True).place.precision == half
+    facts = pipeline.restore(Photo(np.full((32, 32, 3), 99, np.uint8)), models).facts
+    assert "float32 (chosen by auto; half precision is too coarse for denoise)" in str(facts["device"])
+    asked = coarse(tmp_path, precision="bfloat16")
+    assert asked.get("denoise").place.precision == half
+
+
+def test_what_a_model_notes_is_on_the_photo_once(tmp_path: Path) -> None:
+    noisy, _ = noisy_picture(10, np.uint8)
+    quiet = pipeline.restore(Photo(np.tile(noisy, (2, 2, 1))), coarse(tmp_path, tile=256)).photo
+    assert quiet.notes == ()
+    told = pipeline.restore(Photo(np.tile(noisy, (2, 2, 1)), notes=("read",)), coarse(tmp_path, tile=64)).photo
+    assert told.notes[0] == "read"
+    assert ["keeps its quality in tiles of 256" in note for note in told.notes] == [False, True]

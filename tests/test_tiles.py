@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,6 +48,20 @@ def test_spans_cover_everything_once_and_never_grow(length: int, tile: int, marg
         assert span.start % 4 == 0
         weights[span.first : span.last] += tiles._ramp(span, 8, length)
     np.testing.assert_allclose(weights, 1, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(length=st.integers(1, 3000), tile=st.integers(64, 400), share=st.integers(1, 4), margin=st.integers(0, 6))
+def test_a_least_side_adds_context_and_changes_no_share(length: int, tile: int, share: int, margin: int) -> None:
+    bare = Tiling(tile, margin=4 * margin, fade=8, multiple=4)
+    least = tile * share // 4
+    for narrow, wide in zip(tiles.spans(length, bare), tiles.spans(length, replace(bare, least=least)), strict=True):
+        assert (narrow.first, narrow.last) == (wide.first, wide.last)
+        assert wide.start <= narrow.start
+        assert wide.stop >= narrow.stop
+        assert min(least, length) <= wide.stop - wide.start <= max(least + 4, narrow.stop - narrow.start)
+        assert 0 <= wide.start <= wide.stop <= length
+        assert wide.start % 4 == 0
 
 
 def test_a_margin_smaller_than_the_reach_shows() -> None:

@@ -112,7 +112,14 @@ WRONG = [
     ("margin = 10", "margin = 10\ncolour = 1", "colour is not a field"),
     (SHA256, SHA256[:-1], "sha256 must be 64 digits"),
     (SHA256, SHA256[:-1] + "G", "sha256 must be 64 digits"),
-    ('"noise"', '"sound"', "gives must be residual, noise, image or level"),
+    ("multiple = 1", "multiple = 1\nview = 'half'", "view must be tiles or whole"),
+    ("multiple = 1", "multiple = 8\ntile = 100", "tile must be a multiple of 8, not 100"),
+    ("multiple = 1", "multiple = 1\ntile = 0.5", "tile must be a whole number"),
+    ("multiple = 1", "multiple = 1\nhalf = 1", "half must be true or false"),
+    ("multiple = 1", "multiple = 1\nbytes_per_pixel = 1.5", "bytes_per_pixel must be a whole number"),
+    ("multiple = 1", "multiple = 1\nseconds_per_megapixel = '2'", "seconds_per_megapixel must be a number"),
+    ("multiple = 1", "multiple = 1\nseconds_per_megapixel = nan", "seconds_per_megapixel must be a number"),
+    ('"noise"', '"sound"', "gives must be residual, noise, image, level, ab or light"),
     ("channels = 3", "channels = 2", "takes: channels must be 1, 3 or 4"),
     ('"srgb"', '"lab"', "takes: encoding must be"),
     ('["sigma"]', "[1]", "takes: conditions must be a list of texts"),
@@ -132,6 +139,24 @@ def test_what_is_wrong_is_named_with_file_entry_and_field(home: Path, old: str, 
     assert old in TABLE
     with pytest.raises(WeightsError, match=re.escape(f"extra.toml: [net] {complaint}")):
         entry_of(home, TABLE.replace(old, new, 1))
+
+
+def test_what_an_entry_may_leave_out(home: Path) -> None:
+    entry = entry_of(home)
+    assert (entry.view, entry.tile, entry.half, entry.bytes_per_pixel, entry.seconds_per_megapixel) == (
+        *("tiles", 0, True, 0, 0.0),
+    )
+    costs = "multiple = 8\ntile = 512\nhalf = false\nbytes_per_pixel = 900\nseconds_per_megapixel = 2\nview = 'whole'"
+    entry = entry_of(home, TABLE.replace("multiple = 1", costs))
+    assert (entry.view, entry.tile, entry.half, entry.bytes_per_pixel, entry.seconds_per_megapixel) == (
+        *("whole", 512, False, 900, 2.0),
+    )
+
+
+@pytest.mark.parametrize(("encoding", "gives"), [("gray", "ab"), ("lightness", "ab"), ("srgb", "light")])
+def test_colorizers_and_light_have_words(home: Path, encoding: str, gives: str) -> None:
+    entry = entry_of(home, TABLE.replace('"srgb"', f'"{encoding}"').replace('"noise"', f'"{gives}"'))
+    assert (entry.takes.encoding, entry.gives) == (encoding, gives)
 
 
 def test_a_hub_source_needs_a_commit(home: Path) -> None:

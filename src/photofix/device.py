@@ -33,6 +33,13 @@ def choose(device: str = "auto", precision: str = "auto") -> Place:
     return Place(chosen, dtype, why)
 
 
+def in_full(place: Place, reason: str) -> Place:
+    """The same device in float32; where it was not before, for that reason."""
+    if place.precision == torch.float32:
+        return place
+    return Place(place.device, torch.float32, f"{place.why}; {reason}")
+
+
 def available() -> list[torch.device]:
     """Every device that networks can run on here, the best first."""
     cuda = [torch.device("cuda", index) for index in range(torch.cuda.device_count())]

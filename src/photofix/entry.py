@@ -6,15 +6,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast, get_args
 
 from photofix.errors import WeightsError
 from photofix.fetch import Source
 
 _KINDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "a table", list: "a list"}
 _FILE = r"[\w-][\w.-]*"
-Encoding = Literal["srgb", "stabilised", "k-sigma"]
-Gives = Literal["residual", "noise", "image", "level"]
+Encoding = Literal["srgb", "gray", "lightness", "stabilised", "k-sigma"]
+Gives = Literal["residual", "noise", "image", "level", "ab", "light"]
+View = Literal["tiles", "whole"]
 T = TypeVar("T")
 
 
@@ -22,7 +23,9 @@ T = TypeVar("T")
 class Takes:
     """What a network is fed, black = 0 and white = 1.
 
-    encoding: "srgb"; for packed mosaics "stabilised" (noise.stabilise) or "k-sigma" (networks.pmrid.to_anchor).
+    encoding: "srgb"; of such a picture "gray", the neutral sRGB value of the same lightness, or "lightness", the L of
+        CIE Lab (D65), 0 to 100; for packed mosaics "stabilised" (noise.stabilise) or "k-sigma"
+        (networks.pmrid.to_anchor).
     channels: 1 gray, 3 RGB, 4 packed Bayer (R, G, G, B).
     conditions: the planes that follow the picture ("sigma": the noise's standard deviation).
     """
@@ -40,9 +43,20 @@ class Entry:
     embedded: a file of photofix/embedded, or "" for one that is fetched from sources.
     unwrap: where in the checkpoint the state dict is ("params", "model.ema"), or "".
     size: bytes, 0 where not known; sha256 is "" where nobody vouches for one, and then nothing is loaded.
-    gives: what is added to the picture, the noise in it, the picture itself, or the noise level of its cells.
-    reach: how many pixels away one can influence another; margin: the pixels of a tile that are discarded at a cut.
+    gives: the residual to add to the picture, the noise in it, the image itself, the noise level of its cells, the
+        ab planes of CIE Lab in their own units, or linear light, black at 0.
+    reach: how many pixels away one can influence another; for a network that pools or attends over all it sees, how
+        far its convolutions and windows alone reach. margin: the pixels of a tile that are discarded at a cut.
     multiple: the sides of what it takes must be multiples of this.
+    view: "tiles" where the picture may be cut; "whole" where the answer hangs on the whole picture (a tone curve, the
+        colors of things), so that it is never cut and is shown shrunk where that is enough.
+    tile: in tiles, the least side that keeps the quality of a network which pools or attends over all it sees, 0 where
+        any does: smaller ones are run only where memory is short or the user asks, and that is said. For "whole", the
+        longest side it is shown, 0 for the picture's own.
+    half: whether its answer in bfloat16 stays within 48 dB of float32's (PSNR, white at 1); where not, precision auto
+        is float32 for it.
+    bytes_per_pixel: peak memory for each pixel of a tile beyond the weights, at auto's precision where bfloat16 is in
+        the hardware; seconds_per_megapixel: its time there. Both are of benchmarks/zoo.py; 0: not measured.
     figures: measured and published quality, by what was measured.
     """
 
@@ -61,6 +75,11 @@ class Entry:
     reach: int
     margin: int
     multiple: int
+    view: View
+    tile: int
+    half: bool
+    bytes_per_pixel: int
+    seconds_per_megapixel: float
     licence: str
     commercial: bool
     trained_on: str
@@ -87,10 +106,15 @@ def read(path: Path, name: str, table: Mapping[str, Any]) -> Entry:
         size=fields.number("size", 0, 0),
         sha256=fields.matching("sha256", "[0-9a-f]{64}", "64 digits of lower-case hex", ""),
         takes=_takes(fields.inner("takes")),
-        gives=cast(Gives, fields.matching("gives", "residual|noise|image|level", "residual, noise, image or level")),
+        gives=cast(Gives, fields.choice("gives", Gives)),
         reach=fields.number("reach", 0),
         margin=fields.number("margin", 0),
         multiple=fields.number("multiple", 1),
+        view=cast(View, fields.choice("view", View, "tiles")),
+        tile=fields.number("tile", 0, 0),
+        half=fields.take("half", bool, True),
+        bytes_per_pixel=fields.number("bytes_per_pixel", 0, 0),
+        seconds_per_megapixel=fields.quantity("seconds_per_megapixel", 0.0),
         licence=fields.take("licence", str),
         commercial=fields.take("commercial", bool),
         trained_on=fields.take("trained_on", str),
@@ -100,6 +124,8 @@ def read(path: Path, name: str, table: Mapping[str, Any]) -> Entry:
     fields.finish()
     if not entry.embedded and not entry.sources:
         raise fields.wrong("sources", "is missing, and so is embedded: one of them must say where the file is")
+    if entry.tile % entry.multiple:
+        raise fields.wrong("tile", f"must be a multiple of {entry.multiple}, not {entry.tile}")
     if entry.embedded and not entry.sha256:
         raise fields.wrong("sha256", "is missing: an embedded file needs it")
     for figure, value in entry.figures.items():
@@ -110,7 +136,7 @@ def read(path: Path, name: str, table: Mapping[str, Any]) -> Entry:
 
 def _takes(fields: _Fields) -> Takes:
     takes = Takes(
-        encoding=cast(Encoding, fields.matching("encoding", "srgb|stabilised|k-sigma", "srgb, stabilised or k-sigma")),
+        encoding=cast(Encoding, fields.choice("encoding", Encoding)),
         channels=fields.number("channels", 1),
         conditions=fields.texts("conditions"),
     )
@@ -161,6 +187,17 @@ class _Fields:
         if value != default and not re.fullmatch(pattern, value):
             raise self.wrong(field, f"must be {meaning}, not {value!r}")
         return value
+
+    def choice(self, field: str, words: Any, default: str | None = None) -> str:
+        """One of the words of a Literal."""
+        *others, last = get_args(words)
+        return self.matching(field, "|".join([*others, last]), f"{', '.join(others)} or {last}", default)
+
+    def quantity(self, field: str, default: float) -> float:
+        value = self.left.pop(field, default)
+        if type(value) not in (int, float) or not 0 <= value < float("inf"):
+            raise self.wrong(field, f"must be a number of at least 0, not {value!r}")
+        return float(value)
 
     def number(self, field: str, least: int, default: int | None = None) -> int:
         value = self.take(field, int, default)

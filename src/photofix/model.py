@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 from photofix import tiles
 from photofix.device import Place, free_memory
-from photofix.errors import PhotofixError, WeightsError
+from photofix.errors import DeviceError, PhotofixError, WeightsError
 from photofix.noise import SigmaAt
 from photofix.photo import white
 from photofix.tiles import Progress, Tiling
@@ -34,8 +35,8 @@ GPU_TILE = 1536
 #: far away the zeros beyond the border are, and over a larger piece it is 6 % too high.
 CELLS = 6
 
-#: Bytes that a tile's pixel needs at the widest point of the embedded networks in half precision, with room to spare.
-BYTES_PER_PIXEL = 800
+#: Bytes that a tile's pixel needs where the manifest does not say: more than any plain convolution network's.
+UNMEASURED = 4000
 
 #: The network that each kind of model module defines.
 NETWORKS = {"unet": "UNet", "level": "Level", "dncnn": "DnCNN", "ffdnet": "FFDNet", "pmrid": "PMRID"}
@@ -44,17 +45,23 @@ NETWORKS = {"unet": "UNet", "level": "Level", "dncnn": "DnCNN", "ffdnet": "FFDNe
 _NOT_WEIGHTS = (EOFError, LookupError, TypeError, RuntimeError, pickle.UnpicklingError, SafetensorError)
 
 
+def _unheard(words: str) -> None:
+    """Notes that nobody asked for."""
+
+
 @dataclass(frozen=True)
 class Model:
     """A network ready to run.
 
-    entry says what it takes and gives; tile is the user's wish.
+    entry says what it takes and gives; tile is the user's wish; note is told what the user should know of an answer,
+    the same words perhaps more than once.
     """
 
     network: nn.Module
     entry: Entry
     place: Place
     tile: Tile = "auto"
+    note: Callable[[str], None] = _unheard
 
     def __call__(
         self, pixels: np.ndarray, sigma: float | SigmaAt, strength: float = 1.0, progress: Progress | None = None
@@ -68,10 +75,13 @@ class Model:
             progress: told how many pixels are done after each tile.
         Returns:
             an array of the same shape and dtype. Where the network changes nothing the numbers are the input's own.
+        Raises:
+            DeviceError: memory is short even for the smallest tile, or for a picture that has to be seen whole.
         """
         height, width = pixels.shape[:2]
 
         def answer(rows: slice, columns: slice) -> np.ndarray:
+            self._check_view((rows, columns), (height, width))
             level = sigma(rows, columns) if callable(sigma) else sigma
             return self._residual(pixels[rows, columns], level)
 
@@ -82,13 +92,14 @@ class Model:
         return restored
 
     def tiling(self, height: int, width: int) -> Tiling:
-        """How a picture of this size is cut."""
+        """How a picture of this size is cut: not at all where the network must see it whole."""
         multiple, margin = self.entry.multiple, self.entry.margin
-        chosen = 0 if self.tile == "none" else self.tile
+        chosen = 0 if self.tile == "none" or self.entry.view == "whole" else self.tile
         side = self._best_tile() if chosen == "auto" else chosen
         if side == 0 or max(height, width) <= side:
             return Tiling(0, margin, multiple=multiple)
-        return Tiling(max(side, 4 * margin), margin, multiple=multiple)
+        side = max(side, 4 * margin)
+        return Tiling(side, margin, multiple=multiple, least=min(side, self.entry.tile))
 
     def levels(self, pixels: np.ndarray, cell: int, progress: Progress | None = None) -> np.ndarray:
         """For a network that answers once a cell: (ceil(H / cell), ceil(W / cell)) float32.
@@ -132,14 +143,37 @@ class Model:
             )
         return cast(Tensor, answer)
 
+    def _check_view(self, seen: tuple[slice, slice], size: tuple[int, int]) -> None:
+        """Say or refuse what costs quality: a network that weighs all it sees, given less of the picture than it needs.
+
+        Tiles are chosen large enough, but the user can ask for smaller ones, and memory that runs out halves them.
+        """
+        sides = tuple(axis.stop - axis.start for axis in seen)
+        if self.entry.view == "whole" and sides != size:
+            raise DeviceError(
+                f"network '{self.entry.name}' must see the whole picture, and {size[1]} x {size[0]} pixels do not fit "
+                "into the free memory: close other programs, make the picture smaller, or choose another --model"
+            )
+        if any(side < min(self.entry.tile, whole) for side, whole in zip(sides, size, strict=True)):
+            self.note(
+                f"model '{self.entry.name}' keeps its quality in tiles of {self.entry.tile} pixels or more; "
+                "it ran in smaller ones, as --tile asks or for want of memory"
+            )
+
     def _best_tile(self) -> int:
         largest = CPU_TILE if self.place.device.type == "cpu" else GPU_TILE
-        fits = (free_memory(self.place.device) / 2 / BYTES_PER_PIXEL) ** 0.5
-        return int(min(largest, max(128, fits)) // 8 * 8)
+        fits = (free_memory(self.place.device) / 2 / self.bytes_per_pixel) ** 0.5
+        return int(min(max(largest, self.entry.tile), max(128, fits)) // 8 * 8)
+
+    @property
+    def bytes_per_pixel(self) -> int:
+        """Memory for each pixel of a tile, beyond the weights, at this precision."""
+        measured = self.entry.bytes_per_pixel or UNMEASURED
+        return measured * 2 if self.entry.half and self.place.precision == torch.float32 else measured
 
 
 def load(entry: Entry, path: Path, place: Place, tile: Tile = "auto") -> Model:
-    """The entry's network with the weights of a verified file."""
+    """The entry's network with the weights of a verified file, at the place's precision."""
     module = importlib.import_module(f"photofix.networks.{entry.network}")
     network = getattr(module, NETWORKS[entry.network])(**entry.arguments)
     try:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from photofix import device, model, noise, raw, weights
+from photofix.device import Place
 from photofix.errors import UsageError
 from photofix.model import Model, Tile
 from photofix.mosaic import to_planes
@@ -93,11 +94,17 @@ class Models:
         """A model that another task needs beside its own."""
         return self._load(weights.default_for(task, False, self._entries), None)
 
+    def place_for(self, entry: weights.Entry) -> Place:
+        """Where it runs; in float32 where half precision would cost its answer too much and nobody asked for it."""
+        if entry.half or self.settings.precision != "auto":
+            return self.place
+        return device.in_full(self.place, f"half precision is too coarse for {entry.name}")
+
     def _load(self, entry: weights.Entry, own: Path | None) -> Model:
         with self._lock:
             if entry.name not in self._loaded:
                 path = own or weights.verified(entry, self.settings.offline)
-                self._loaded[entry.name] = model.load(entry, path, self.place, self.settings.tile)
+                self._loaded[entry.name] = model.load(entry, path, self.place_for(entry), self.settings.tile)
             return self._loaded[entry.name]
 
 
@@ -112,19 +119,25 @@ def restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None =
         shown = _developed(photo, photo.mosaic, settings) if isinstance(photo, RawPhoto) else _exposed(photo, settings)
         restored = _restore_picture(cropped(shown, settings.roi), models, progress)
     height, width = restored.photo.pixels.shape[:2]
-    facts: dict[str, object] = {"width": width, "height": height, "device": str(models.place)}
+    facts: dict[str, object] = {"width": width, "height": height}
     return replace(restored, facts=facts | restored.facts | {"seconds": round(time.perf_counter() - started, 3)})
 
 
 def _restore_picture(photo: Photo, models: Models, progress: Progress | None) -> Restored:
-    network = models.get("denoise")
+    notes: list[str] = []
+    network = replace(models.get("denoise"), note=notes.append)
     if network.entry.takes.encoding != "srgb":
         raise UsageError(
             f"model '{network.entry.name}' takes RAW mosaics only: leave --model out for finished pictures"
         )
     sigma, typical = noise_level(photo, models, progress)
     restored = denoise.denoise(photo, network, sigma, models.settings.strength, progress)
-    return Restored(restored, _facts(network, photo.pixels.shape, round(typical * 255, 2)))
+    return Restored(_noted(restored, notes), _facts(network, photo.pixels.shape, round(typical * 255, 2)))
+
+
+def _noted(photo: Photo, notes: list[str]) -> Photo:
+    """The photo with the notes, each once."""
+    return replace(photo, notes=(*photo.notes, *dict.fromkeys(notes)))
 
 
 def noise_level(photo: Photo, models: Models, progress: Progress | None = None) -> tuple[float | SigmaAt, float]:
@@ -139,15 +152,16 @@ def noise_level(photo: Photo, models: Models, progress: Progress | None = None) 
 
 
 def _restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> Restored:
-    network = models.get("denoise", is_raw=True)
+    notes: list[str] = []
+    network = replace(models.get("denoise", is_raw=True), note=notes.append)
     profiles = noise_profile(photo, models.settings.iso)
     mosaic = denoise.denoise_raw(photo, network, profiles, models.settings.strength, progress)
     shown = cropped(_developed(photo, mosaic, models.settings), models.settings.roi)
     if models.settings.sigma != "auto":
-        shown = replace(shown, notes=(*shown.notes, "--sigma is for finished pictures; for RAW give --iso"))
+        notes.append("--sigma is for finished pictures; for RAW give --iso")
     height, width = photo.mosaic.shape
     facts = _facts(network, (height // 2, width // 2, 4), None)
-    return Restored(shown, facts | {"noise_profile": [list(pair) for pair in profiles]})
+    return Restored(_noted(shown, notes), facts | {"noise_profile": [list(pair) for pair in profiles]})
 
 
 def noise_profile(photo: RawPhoto, iso: int | Auto) -> Sequence[tuple[float, float]]:
@@ -179,7 +193,8 @@ def _exposed(photo: Photo, settings: Settings) -> Photo:
 
 
 def _facts(network: Model, shape: tuple[int, ...], sigma: float | None) -> dict[str, object]:
-    facts = {"model": network.entry.name, "tiles": count(shape[0], shape[1], network.tiling(shape[0], shape[1]))}
+    tiling = network.tiling(shape[0], shape[1])
+    facts = {"device": str(network.place), "model": network.entry.name, "tiles": count(shape[0], shape[1], tiling)}
     return facts if sigma is None else facts | {"sigma": sigma}
 
 

@@ -8,7 +8,7 @@ Nothing is normalised per tile.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,12 +31,14 @@ class Tiling:
     margin: pixels next to a cut that are discarded.
     fade: width of the band over which neighbouring tiles are mixed.
     multiple: every tile starts at a multiple of this, as the network's own folding needs.
+    least: a tile sees at least this many pixels where the picture has them, though it answers for fewer.
     """
 
     tile: int
     margin: int
     fade: int = 16
     multiple: int = 8
+    least: int = 0
 
 
 @dataclass(frozen=True)
@@ -58,12 +60,20 @@ def spans(length: int, tiling: Tiling) -> list[Span]:
     count = -(-(length - overlap) // step)
     stride = _round_up(-(-(length - overlap) // count), tiling.multiple)
     starts = range(0, length - overlap, stride)
-    return [_span(start, start + stride + overlap, length, tiling.margin) for start in starts]
+    laid = [_span(start, start + stride + overlap, length, tiling.margin) for start in starts]
+    return [_widened(span, length, tiling) for span in laid]
 
 
 def _span(start: int, stop: int, length: int, margin: int) -> Span:
     last = length if stop >= length else stop - margin
     return Span(start, min(stop, length), start + margin if start else 0, last)
+
+
+def _widened(span: Span, length: int, tiling: Tiling) -> Span:
+    """The span with what it lacks of the least context, from both sides as far as the picture goes."""
+    lacks = max(0, min(tiling.least, length) - (span.stop - span.start))
+    start = max(0, min(span.start - lacks // 2, length - tiling.least)) // tiling.multiple * tiling.multiple
+    return replace(span, start=start, stop=max(span.stop, min(length, start + tiling.least)))
 
 
 def count(height: int, width: int, tiling: Tiling) -> int:

@@ -106,7 +106,7 @@ def _run_facts(photo: Photo | RawPhoto, models: Models) -> Iterator[tuple[str, o
     network = models.get("denoise", is_raw)
     height, width = photo.pixels.shape[:2] if isinstance(photo, Photo) else [side // 2 for side in photo.mosaic.shape]
     tiling = network.tiling(height, width)
-    yield "would run", f"{network.entry.name} on {models.place}"
+    yield "would run", f"{network.entry.name} on {network.place}"
     yield "tiles", f"{count(height, width, tiling)} of {tiling.tile or max(height, width)}"
 
 
