@@ -283,7 +283,7 @@ def test_a_format_that_is_too_small_is_said() -> None:
     ("words", "status", "message"),
     [
         (["--device", "cuda:7"], 1, "device 'cuda:7' is not available here"),
-        (["--weights", "bad.jpg"], 3, "bad.jpg: is damaged, or does not hold weights"),
+        (["--weights", "bad.jpg"], 3, "bad.jpg: is damaged, or no file of weights"),
         (["--weights", "gone.pth"], 3, "gone.pth: cannot be read"),
         (["--model", "denose"], 3, "did you mean 'denoise'?"),
         (["--model", "ffdnet-color", "--offline"], 3, "offline nothing is fetched"),

@@ -125,7 +125,7 @@ def test_unknown_models_and_wrong_weights_are_named(tmp_path: Path) -> None:
         photofix.denoise(np.zeros((8, 8, 3), np.uint8), model="denoize")
     level = Path(photofix.__file__).parent / "embedded" / "noise-level.safetensors"
     with pytest.raises(WeightsError, match="does not hold weights"):
-        photofix.denoise(np.zeros((8, 8, 3), np.uint8), weights=level, sigma=5)
+        photofix.denoise(np.zeros((8, 8, 3), np.uint8), model="denoise", weights=level, sigma=5)
 
 
 def test_a_part_is_the_part_of_the_whole() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import importlib
-import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +11,9 @@ from typing import Literal, cast
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from photofix import tiles
+from photofix import checkpoint, tiles
 from photofix.device import Place, free_memory
 from photofix.errors import DeviceError, PhotofixError, WeightsError
 from photofix.noise import SigmaAt
@@ -40,9 +37,6 @@ UNMEASURED = 4000
 
 #: The network that each kind of model module defines.
 NETWORKS = {"unet": "UNet", "level": "Level", "dncnn": "DnCNN", "ffdnet": "FFDNet", "pmrid": "PMRID"}
-
-#: What loading raises where a file holds something else, or weights of another network.
-_NOT_WEIGHTS = (EOFError, LookupError, TypeError, RuntimeError, pickle.UnpicklingError, SafetensorError)
 
 
 def _unheard(words: str) -> None:
@@ -172,27 +166,52 @@ class Model:
         return measured * 2 if self.entry.half and self.place.precision == torch.float32 else measured
 
 
-def load(entry: Entry, path: Path, place: Place, tile: Tile = "auto") -> Model:
-    """The entry's network with the weights of a verified file, at the place's precision."""
+def load(entry: Entry, path: Path, place: Place, tile: Tile = "auto", own: bool = False) -> Model:
+    """The entry's network with the weights of a verified file, or of the user's own, at the place's precision.
+
+    own: nothing says where in the file the state dict is: it is looked for in the usual places.
+    """
+    state = checkpoint.read(path, None if own else entry.unwrap)
+    network = build(entry)
+    if wrong := mismatch(network, state):
+        raise WeightsError(f"{path}: does not hold weights for the network of '{entry.name}': {wrong}")
+    network.load_state_dict(state)
+    return ready(network, entry, place, tile)
+
+
+def build(entry: Entry) -> nn.Module:
+    """The entry's network as built, without its weights."""
     module = importlib.import_module(f"photofix.networks.{entry.network}")
-    network = getattr(module, NETWORKS[entry.network])(**entry.arguments)
-    try:
-        network.load_state_dict(_state(path, entry))
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except _NOT_WEIGHTS as error:
-        raise WeightsError(f"{path}: is damaged, or does not hold weights for the network of '{entry.name}'") from error
-    network.eval().requires_grad_(False).to(place.device, place.precision, memory_format=torch.channels_last)
+    network: nn.Module = getattr(module, NETWORKS[entry.network])(**entry.arguments)
+    return network
+
+
+def ready(network: nn.Module, entry: Entry, place: Place, tile: Tile = "auto") -> Model:
+    """A network with its weights in, moved to its place and set to answer."""
+    network = network.eval().requires_grad_(False).to(place.device, place.precision)
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # the stub leaves it out
     return Model(network, entry, place, tile)
 
 
-def _state(path: Path, entry: Entry) -> dict[str, Tensor]:
-    if path.suffix == ".safetensors":
-        return load_file(path)
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    for key in entry.unwrap.split(".") if entry.unwrap else ():
-        state = state[key]
-    return cast(dict[str, Tensor], state)
+def fits(entry: Entry, state: checkpoint.State) -> bool:
+    """Whether a state dict is one of the entry's network; no memory is taken for it."""
+    with torch.device("meta"):
+        return not mismatch(build(entry), state)
+
+
+def mismatch(network: nn.Module, state: checkpoint.State) -> str:
+    """What a state dict lacks or has too much for a network, in words; nothing where it fits."""
+    wanted = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    given = {key: tuple(value.shape) for key, value in state.items()}
+    for keys, complaint in (
+        (wanted.keys() - given.keys(), "are missing"),
+        (given.keys() - wanted.keys(), "are not its own"),
+    ):
+        if keys:
+            return f"{len(keys)} of {len(wanted)} keys {complaint}, as '{min(keys)}'"
+    return next(
+        (f"'{key}' has the shape {given[key]}, not {shape}" for key, shape in wanted.items() if given[key] != shape), ""
+    )
 
 
 def _to_tensor(pixels: np.ndarray, place: Place, multiple: int) -> Tensor:

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from photofix import device, model, noise, raw, weights
+from photofix import checkpoint, device, model, noise, raw, weights, zoo
 from photofix.device import Place
 from photofix.errors import UsageError
 from photofix.model import Model, Tile
@@ -87,8 +87,19 @@ class Models:
         return entry
 
     def get(self, task: str, is_raw: bool = False) -> Model:
-        """The model for a task and kind of photo, with the user's weights where given."""
-        return self._load(self.entry_for(task, is_raw), self.settings.weights)
+        """The model for a task and kind of photo, with the user's weights where given.
+
+        Where the user names no model, own weights go into the network that they fit: the task's own for this kind of
+        photo, that for finished pictures, or one that spandrel recognises.
+        """
+        own = self.settings.weights
+        if not own or self.settings.model:
+            return self._load(self.entry_for(task, is_raw), own)
+        with self._lock:
+            key = f"{task}, raw" if is_raw else task
+            if key not in self._loaded:
+                self._loaded[key] = self._recognised(task, is_raw, own)
+            return self._loaded[key]
 
     def helper(self, task: str) -> Model:
         """A model that another task needs beside its own."""
@@ -100,11 +111,21 @@ class Models:
             return self.place
         return device.in_full(self.place, f"half precision is too coarse for {entry.name}")
 
+    def _recognised(self, task: str, is_raw: bool, own: Path) -> Model:
+        state = checkpoint.read(own)
+        for kind in dict.fromkeys((is_raw, False)):
+            entry = self.entry_for(task, kind)
+            if model.fits(entry, state):
+                return model.load(entry, own, self.place_for(entry), self.settings.tile, own=True)
+        network, entry = zoo.recognised(state, own, task)
+        return model.ready(network, entry, self.place_for(entry), self.settings.tile)
+
     def _load(self, entry: weights.Entry, own: Path | None) -> Model:
         with self._lock:
             if entry.name not in self._loaded:
                 path = own or weights.verified(entry, self.settings.offline)
-                self._loaded[entry.name] = model.load(entry, path, self.place_for(entry), self.settings.tile)
+                place, tile = self.place_for(entry), self.settings.tile
+                self._loaded[entry.name] = model.load(entry, path, place, tile, own=path == own)
             return self._loaded[entry.name]
 
 
@@ -112,7 +133,7 @@ def restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None =
     """Denoise one photo as the run's settings say; RAW comes back developed."""
     started = time.perf_counter()
     settings = models.settings
-    if isinstance(photo, RawPhoto) and models.entry_for("denoise", True).takes.encoding == "stabilised":
+    if isinstance(photo, RawPhoto) and models.get("denoise", True).entry.takes.encoding == "stabilised":
         restored = _restore_raw(photo, models, progress)
     else:
         # A network for finished pictures was asked for: develop first.
