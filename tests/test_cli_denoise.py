@@ -336,9 +336,16 @@ def test_a_line_of_json_a_photo(where: str) -> None:
 
 def test_a_licence_that_forbids_commercial_use_is_said_once() -> None:
     Path("own.toml").write_text('[denoise]\ncommercial = false\nlicence = "CC BY-NC 4.0"\n', "utf-8")
-    ran = denoise("noisy.jpg", "deep.png", "-o", "out", "--manifest", "own.toml")
-    assert ran.err.count("model 'denoise' is not for commercial use: CC BY-NC 4.0") == 1
-    assert denoise("noisy.jpg", "deep.png", "-o", "other", "--manifest", "own.toml", "-q").err == ""
+    own = ("--manifest", "own.toml", "--overwrite", "-o", "out")
+    notice = "model 'denoise' is not for commercial use: CC BY-NC 4.0"
+    assert denoise("noisy.jpg", "deep.png", *own, "-q").err == ""
+    record = json.loads(denoise("noisy.jpg", *own, "--json", "-").err)
+    assert record["licence"] == "CC BY-NC 4.0"
+    assert denoise("noisy.jpg", "deep.png", *own).err.count(notice) == 1
+    assert notice not in denoise("noisy.jpg", "deep.png", *own).err
+    Path("own.toml").write_text('[denoise]\ncommercial = false\nlicence = "ask us"\n', "utf-8")
+    assert "ask us" in denoise("noisy.jpg", *own).err
+    assert "licence" not in json.loads(denoise("noisy.jpg", "-o", "other", "--json", "-").err)
 
 
 # The process: terminals, pipes, signals, full disks

@@ -215,7 +215,10 @@ def _exposed(photo: Photo, settings: Settings) -> Photo:
 
 def _facts(network: Model, shape: tuple[int, ...], sigma: float | None) -> dict[str, object]:
     tiling = network.tiling(shape[0], shape[1])
-    facts = {"device": str(network.place), "model": network.entry.name, "tiles": count(shape[0], shape[1], tiling)}
+    facts: dict[str, object] = {"device": str(network.place), "model": network.entry.name}
+    facts["tiles"] = count(shape[0], shape[1], tiling)
+    if not network.entry.commercial:
+        facts |= {"licence": network.entry.licence}
     return facts if sigma is None else facts | {"sigma": sigma}
 
 

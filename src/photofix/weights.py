@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import tomllib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,7 +22,7 @@ from photofix.entry import Entry
 from photofix.errors import WeightsError
 from photofix.fetch import Pin, Progress, digest
 
-__all__ = ["Entry", "adopt", "default_for", "find", "locate", "manifest", "shipped", "verified"]
+__all__ = ["Entry", "adopt", "default_for", "find", "licence_notice", "locate", "manifest", "shipped", "verified"]
 
 
 def shipped() -> Path:
@@ -122,6 +123,22 @@ def adopt(file: Path, entries: Mapping[str, Entry], name: str = "") -> list[Entr
         if not entry.embedded:
             _copy(file, _place(entry))
     return matching
+
+
+def licence_notice(entry: Entry) -> str:
+    """That an entry is not for commercial use, in words, the first time; after that, and where it is, nothing.
+
+    The cache remembers what was said; where it cannot be written, it is said again.
+    """
+    told = settings.read().cache / "licences-told"
+    line = f"{entry.name}: {entry.licence}"
+    if entry.commercial or (told.is_file() and line in told.read_text("utf-8").splitlines()):
+        return ""
+    with suppress(OSError):
+        told.parent.mkdir(parents=True, exist_ok=True)
+        with told.open("a", encoding="utf-8") as file:
+            file.write(f"{line}\n")
+    return f"model '{entry.name}' is not for commercial use: {entry.licence}"
 
 
 def _unwritable(place: Path, error: OSError) -> WeightsError:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from photofix import __version__, batch, pipeline
+from photofix import __version__, batch, pipeline, weights
 from photofix import read as reading
 from photofix import write as writing
 from photofix.batch import RAW_ENDINGS, STREAM, Job, Outcome, Steps, Workers
+from photofix.cli import download
 from photofix.cli.files import Files, format_for, planned
 from photofix.cli.progress import Progress
 from photofix.errors import ReadError, UsageError, WriteError
@@ -82,12 +83,19 @@ def run(work: Work, manner: Manner) -> int:
 
 def _prepare(task: str, models: pipeline.Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
     """Load the networks that the photos' names call for: what cannot be had is known before any photo is read."""
-    told = set()
     for is_raw in sorted({job.source.suffix[1:].lower() in RAW_ENDINGS for job in jobs}):
-        entry = models.get(task, is_raw).entry
-        if say and not entry.commercial and entry.name not in told:
-            say(f"photofix: model '{entry.name}' is not for commercial use: {entry.licence}")
-        told.add(entry.name)
+        if not models.settings.weights:
+            _fetch(models.entry_for(task, is_raw), models.settings.offline, say)
+        models.get(task, is_raw)
+
+
+def _fetch(entry: weights.Entry, offline: bool, say: Callable[[str], None] | None) -> None:
+    """Have the file here, with a bar while it comes, after its licence was said where that forbids something."""
+    if say and (notice := weights.licence_notice(entry)):
+        say(f"photofix: {notice}")
+    if not weights.locate(entry):
+        with download.bar(entry, visible=say is not None and sys.stderr.isatty()) as progress:
+            weights.verified(entry, offline, progress)
 
 
 def _steps(work: Work, models: pipeline.Models, progress: Progress, stop: threading.Event) -> Steps:
