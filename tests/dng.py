@@ -27,6 +27,7 @@ class Calibration:
     noise_in_main: bool = False
     active_area: tuple[int, int, int, int] | None = None
     byteorder: str = "<"
+    masked: tuple[tuple[int, int, int, int], ...] = ()
 
 
 DEFAULT = Calibration()
@@ -97,6 +98,9 @@ def _level_tags(calibration: Calibration) -> list[tuple]:
     ]
     if calibration.active_area:
         tags.append((50829, "I", 4, calibration.active_area, True))
+    if calibration.masked:
+        areas = tuple(side for area in calibration.masked for side in area)
+        tags.append((50830, "I", len(areas), areas, True))
     return tags
 
 

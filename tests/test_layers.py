@@ -23,6 +23,7 @@ ALLOWED = {
     "color": ["photo"],
     "noise": ["photo", "color"],
     "mosaic": ["photo"],
+    "sensor": ["photo"],
     "compare": ["errors", "photo", "color"],
     "fetch": ["errors"],
     "entry": ["errors", "fetch"],
@@ -38,7 +39,7 @@ ALLOWED = {
     "zoo": ["errors", "entry"],
     "model": ["errors", "photo", "noise", "networks.*", "weights", "tiles", "device", "checkpoint"],
     "pipeline": [
-        *("errors", "photo", "color", "noise", "mosaic", "raw", "read", "write", "tasks.*"),
+        *("errors", "photo", "color", "noise", "mosaic", "sensor", "raw", "read", "write", "tasks.*"),
         *("networks.*", "weights", "tiles", "device", "model", "checkpoint", "zoo"),
     ],
     "batch": ["errors", "photo", "read", "write", "pipeline"],

@@ -7,6 +7,9 @@ from typing import Literal
 
 import numpy as np
 
+#: A rectangle of a sensor: top, left, bottom, right; the last two lie just outside.
+Area = tuple[int, int, int, int]
+
 #: How stored values follow light: the sRGB curve (or the ICC profile's own, which we leave alone), or proportional.
 Encoding = Literal["srgb", "linear"]
 
@@ -54,6 +57,11 @@ class RawPhoto:
         None where the file does not say.
     iso: the sensitivity the file names, or None.
     data: the whole RAW file, from which it is developed.
+    balance: gains of red, green (1) and blue that make gray neutral, as shot, else in daylight.
+    flip: how LibRaw turns it upright: 4 swaps rows and columns, 2 reverses rows, 1 columns, in this order.
+    sensor: (H', W') uint16, all that was read out, of which the mosaic is a part; None where that is not known.
+    corner: row and column of the sensor where the mosaic begins.
+    masked: the parts of the sensor that no light reaches, as far as the file tells or its margins let us hope.
     """
 
     mosaic: np.ndarray
@@ -65,6 +73,11 @@ class RawPhoto:
     data: bytes
     metadata: Metadata = field(default_factory=Metadata)
     camera: str = ""
+    balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    flip: int = 0
+    sensor: np.ndarray | None = None
+    corner: tuple[int, int] = (0, 0)
+    masked: tuple[Area, ...] = ()
 
 
 def white(dtype: np.dtype) -> int:

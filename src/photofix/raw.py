@@ -25,7 +25,7 @@ from photofix.metadata import (
     upright_exif,
     upright_xmp,
 )
-from photofix.photo import Metadata, Photo, RawPhoto
+from photofix.photo import Area, Metadata, Photo, RawPhoto
 
 if TYPE_CHECKING:
     import rawpy
@@ -39,9 +39,12 @@ _LINEAR = (1.0, 1.0)
 #: LibRaw subtracts these makers' own black frames, in sensor numbers, while it develops.
 _BLACK_FROM_MAKER = ("Phase One", "Leaf")
 
+#: Columns and rows of a margin that are left out beside the visible area.
+_STRAY = 4
+
 #: TIFF and DNG tags (DNG specification 1.7, chapter 4).
 _MAKE, _MODEL, _XMP, _CFA_REPEAT, _DNG_VERSION = 271, 272, 700, 33421, 50706
-_PLANE_COLORS, _BLACK_REPEAT, _NOISE_PROFILE = 50710, 50713, 51041
+_PLANE_COLORS, _BLACK_REPEAT, _MASKED_AREAS, _NOISE_PROFILE = 50710, 50713, 50830, 51041
 _DOUBLE = 12
 
 
@@ -82,8 +85,10 @@ def read_raw(data: bytes, name: str, settings: DevelopSettings = AS_EXPOSED) -> 
             raise ReadError(
                 f"{name}: white level {raw.white_level} is not above black level {max(black):g}; the file is damaged"
             )
+        sensor, corner = raw.raw_image.copy(), (raw.sizes.top_margin, raw.sizes.left_margin)
+        rows, columns = (slice(start, start + size) for start, size in zip(corner, _visible(raw), strict=True))
         return RawPhoto(
-            mosaic=raw.raw_image_visible.copy(),
+            mosaic=sensor[rows, columns],
             pattern=pattern,
             black=black,
             white=float(raw.white_level),
@@ -92,6 +97,11 @@ def read_raw(data: bytes, name: str, settings: DevelopSettings = AS_EXPOSED) -> 
             data=data,
             metadata=metadata,
             camera=_camera(directories),
+            balance=_balance(raw),
+            flip=raw.sizes.flip,
+            sensor=sensor,
+            corner=corner,
+            masked=_masked(raw, directories),
         )
 
 
@@ -212,6 +222,39 @@ def _white_balance(raw: rawpy.RawPy) -> tuple[bool, tuple[str, ...]]:
     if red > 0 and green > 0 and blue > 0:
         return True, ()
     return False, ("the RAW file has no white balance: daylight used",)
+
+
+def _balance(raw: rawpy.RawPy) -> tuple[float, float, float]:
+    known = _white_balance(raw)[0]
+    red, green, blue = (raw.camera_whitebalance if known else raw.daylight_whitebalance)[:3]
+    return (red / green, 1.0, blue / green) if min(red, green, blue) > 0 else (1.0, 1.0, 1.0)
+
+
+def _visible(raw: rawpy.RawPy) -> tuple[int, int]:
+    return raw.sizes.height, raw.sizes.width
+
+
+def _masked(raw: rawpy.RawPy, directories: list[Directory]) -> tuple[Area, ...]:
+    """The areas that a DNG calls masked, else the margins beside the visible area, less the columns next to it, which
+    stray light reaches. Whether they are dark is for the reader to check."""
+    named = _integers(directories, _MASKED_AREAS)
+    size = raw.sizes
+    if named:
+        areas = [named[at : at + 4] for at in range(0, len(named) - 3, 4)]
+    else:
+        bottom, right = size.top_margin + size.height, size.left_margin + size.width
+        areas = [
+            (size.top_margin, 0, bottom, size.left_margin - _STRAY),
+            (size.top_margin, right + _STRAY, bottom, size.raw_width),
+            (0, size.left_margin, size.top_margin - _STRAY, right),
+            (bottom + _STRAY, size.left_margin, size.raw_height, right),
+        ]
+    limits = (size.raw_height, size.raw_width)
+    return tuple(
+        (top, left, bottom, right)
+        for top, left, bottom, right in areas
+        if 0 <= top < bottom <= limits[0] and 0 <= left < right <= limits[1]
+    )
 
 
 def _developed_first(raw: rawpy.RawPy, metadata: Metadata, settings: DevelopSettings) -> Photo:
