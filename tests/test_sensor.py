@@ -83,7 +83,7 @@ def test_photographs_are_left_alone(shared: Path) -> None:
 
 @pytest.mark.parametrize("iso", [100, 3200])
 def test_stuck_photosites_are_found_and_healed(iso: int) -> None:
-    """At random over gradients; some with the next of their color. Those that are found are the stuck ones and no others."""
+    """At random over a gradient, some with the next of their color: most are found, and nothing else is touched."""
     light = np.tile(np.linspace(0.05, 0.4, 300, dtype=np.float32), (200, 1))
     clean = sensed(light, iso)
     rng = np.random.default_rng(3)

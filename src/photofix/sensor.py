@@ -221,7 +221,7 @@ def _without_drift(photo: RawPhoto, mosaic: np.ndarray, profiles: np.ndarray) ->
     return corrected, float(np.abs(drift).max())
 
 
-def black_drift(photo: RawPhoto, profiles: Profiles) -> np.ndarray | None:
+def black_drift(photo: RawPhoto, profiles: Profiles | np.ndarray) -> np.ndarray | None:
     """How far black lies off its level, from the border of the sensor that no light reaches.
 
     Where masked columns run along the visible rows, row by row (averaged over 64); else one number for each color.
