@@ -15,6 +15,7 @@ from torch import Tensor, nn
 import photofix
 from photofix import model, weights
 from photofix.device import Place, choose
+from photofix.entry import Takes
 from photofix.errors import DeviceError, PhotofixError
 from photofix.model import Model
 from photofix.photo import Photo
@@ -176,6 +177,22 @@ def test_too_small_a_tile_for_its_quality_is_said(monkeypatch: pytest.MonkeyPatc
     assert run_noting(replace(network, tile=256), pixels)[1]
     # A picture that is itself smaller is seen whole, and nothing is lost.
     assert run_noting(replace(network, tile=128), pixels[:100, :100])[1] == []
+
+
+class Chroma(nn.Module):
+    """Two planes from one, as a colorizer gives them."""
+
+    def forward(self, lightness: Tensor) -> Tensor:
+        return torch.cat([lightness * 2 - 100, -lightness], 1)
+
+
+def test_an_answer_is_given_as_the_network_gives_it() -> None:
+    lightness = 100 * np.random.default_rng(10).random((70, 301, 1), np.float32)
+    entry = replace(ENTRIES["denoise"], takes=Takes("lightness", 1, ()), gives="ab", margin=8)
+    for tile in ("none", 64):
+        planes = Model(Chroma(), entry, CPU, tile).answer(lightness)  # type: ignore[arg-type]
+        assert planes.dtype == np.float32
+        np.testing.assert_allclose(planes, np.concatenate([lightness * 2 - 100, -lightness], 2), rtol=1e-5, atol=1e-4)
 
 
 def test_memory_sets_the_tile_by_what_a_pixel_needs(monkeypatch: pytest.MonkeyPatch) -> None:

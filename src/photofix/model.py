@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -72,18 +72,25 @@ class Model:
         Raises:
             DeviceError: memory is short even for the smallest tile, or for a picture that has to be seen whole.
         """
-        height, width = pixels.shape[:2]
 
-        def answer(rows: slice, columns: slice) -> np.ndarray:
-            self._check_view((rows, columns), (height, width))
+        def residual(rows: slice, columns: slice) -> np.ndarray:
             level = sigma(rows, columns) if callable(sigma) else sigma
             return self._residual(pixels[rows, columns], level)
 
         restored = np.empty_like(pixels)
-        for top, band in tiles.run(answer, height, width, self.tiling(height, width), progress):
+        for top, band in self._bands(residual, pixels, progress):
             rows = slice(top, top + len(band))
             restored[rows] = _add(pixels[rows], band, strength)
         return restored
+
+    def answer(self, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+        """What the network says of pixels (H, W, C) encoded as it takes them: (H, W, K) float32, as it gives them.
+
+        Raises:
+            DeviceError: as for restoring.
+        """
+        bands = self._bands(lambda rows, columns: self._answer(pixels[rows, columns]), pixels, progress)
+        return np.concatenate([band for _, band in bands])
 
     def tiling(self, height: int, width: int) -> Tiling:
         """How a picture of this size is cut: not at all where the network must see it whole."""
@@ -111,6 +118,23 @@ class Model:
         margin = self.entry.margin // cell
         bands = tiles.run(answer, height, width, Tiling(CELLS, margin, fade=0, multiple=1), progress)
         return np.concatenate([band[:, :, 0] for _, band in bands])
+
+    def _bands(
+        self, part: Callable[[slice, slice], np.ndarray], pixels: np.ndarray, progress: Progress | None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        height, width = pixels.shape[:2]
+
+        def checked(rows: slice, columns: slice) -> np.ndarray:
+            self._check_view((rows, columns), (height, width))
+            return part(rows, columns)
+
+        return tiles.run(checked, height, width, self.tiling(height, width), progress)
+
+    def _answer(self, pixels: np.ndarray) -> np.ndarray:
+        """The network's own words on a tile (h, w, C): (h, w, K) float32."""
+        height, width = pixels.shape[:2]
+        found = self._run(_to_tensor(pixels, self.place, self.entry.multiple))[0, :, :height, :width]
+        return np.ascontiguousarray(found.permute(1, 2, 0).float().cpu().numpy())
 
     def _residual(self, pixels: np.ndarray, sigma: float | np.ndarray) -> np.ndarray:
         """What to add to a tile (h, w, C): (h, w, C) float32."""
