@@ -7,7 +7,9 @@ published code's.
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,37 @@ from torch import Tensor, nn
 
 RECORDED = Path(__file__).parent / "goldens"
 PHASE = 0.37
+
+#: A state dict in words: shape, type of numbers, and "parameter" or "buffer", by name.
+State = dict[str, tuple[tuple[int, ...], str, str]]
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published network at full size: its state dict, a picture, and what the published code answers to it."""
+
+    state: State
+    phase: float
+    picture: Tensor
+    answer: np.ndarray
+
+
+def published(shared: Path, name: str) -> Published:
+    """The record of a network in the folder of test data."""
+    record = json.loads((shared / "networks" / f"{name}.json").read_text())
+    with np.load(shared / "networks" / f"{name}.npz") as file:
+        answer = file["output"]
+    state = {key: (tuple(shape), numbers, kind) for key, shape, numbers, kind in record["state_dict"]}
+    return Published(state, record["phase"], picture(*record["input_shape"][1:]), answer)
+
+
+def state(network: nn.Module) -> State:
+    """The network's state dict in words."""
+    kinds = {name: "parameter" for name, _ in network.named_parameters()}
+    return {
+        name: (tuple(values.shape), str(values.dtype).removeprefix("torch."), kinds.get(name, "buffer"))
+        for name, values in network.state_dict().items()
+    }
 
 
 def fill(network: nn.Module, phase: float = PHASE) -> nn.Module:

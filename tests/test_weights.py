@@ -68,12 +68,16 @@ def served(home: Path, hub: Hub, content: bytes = CONTENT) -> Entry:
     return entry_of(home, TABLE.replace("https://127.0.0.1:9/net.pth", hub.put("/net.pth", content)))
 
 
+#: Entries whose hash nobody vouches for: they wait for the user's own pin.
+UNPINNED_NETWORKS = ("drunet-gray", "restormer-", "swinir-")
+
+
 def test_the_shipped_manifest_is_by_the_schema_and_every_hash_is_known() -> None:
     entries = weights.manifest()
     assert {"dncnn-25", "dncnn-gray-blind", "dncnn-color-blind", "ffdnet-color", "pmrid"} <= entries.keys()
-    assert all(
-        entry.sha256 and entry.size and entry.licence and entry.margin <= entry.reach for entry in entries.values()
-    )
+    assert all(entry.licence and entry.margin <= entry.reach for entry in entries.values())
+    for name, entry in entries.items():
+        assert bool(entry.sha256 and entry.size) != name.startswith(UNPINNED_NETWORKS), name
 
 
 def test_embedded_files_are_what_the_shipped_manifest_promises() -> None:

@@ -36,7 +36,18 @@ CELLS = 6
 UNMEASURED = 4000
 
 #: The network that each kind of model module defines.
-NETWORKS = {"unet": "UNet", "level": "Level", "dncnn": "DnCNN", "ffdnet": "FFDNet", "pmrid": "PMRID"}
+NETWORKS = {
+    "unet": "UNet",
+    "level": "Level",
+    "dncnn": "DnCNN",
+    "ffdnet": "FFDNet",
+    "pmrid": "PMRID",
+    "drunet": "DRUNet",
+    "scunet": "SCUNet",
+    "nafnet": "NAFNet",
+    "restormer": "Restormer",
+    "swinir": "SwinIR",
+}
 
 
 def _unheard(words: str) -> None:

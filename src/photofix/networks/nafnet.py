@@ -3,7 +3,7 @@
 The idea: a plain restoration network needs no activation function at all; halves of the channels multiplied with each
 other do their work, and one number a channel, from the mean of the whole picture, does the work of attention (Chen,
 Chu, Zhang and Sun, "Simple Baselines for Image Restoration", ECCV 2022). Takes a noisy or blurred picture in [0, 1];
-gives the restored one.
+gives what to add to it.
 
 The mean makes every answer depend on all that the network sees, so a tile is not answered like the whole. The
 networks were trained on pieces of 256 x 256 pixels. The authors' figures for GoPro and REDS come from means over
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 
 class NAFNet(nn.Module):
-    """Restored picture.
+    """Residual of a picture.
 
     Args:
         channels: planes of the picture.
@@ -49,7 +49,7 @@ class NAFNet(nn.Module):
         self.ending = nn.Conv2d(width, channels, 3, padding=1)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Restored picture (N, channels, H, W) of one in [0, 1], H and W multiples of 2**levels (published: 16)."""
+        """Residual (N, channels, H, W) of a picture in [0, 1], H and W multiples of 2**levels (published: 16)."""
         features = self.intro(picture)
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
@@ -58,8 +58,8 @@ class NAFNet(nn.Module):
         features = self.middle_blks(features)
         for decoder, up, skip in zip(self.decoders, self.ups, reversed(skips), strict=True):
             features = decoder(up(features) + skip)
-        restored: Tensor = picture + self.ending(features)
-        return restored
+        residual: Tensor = self.ending(features)
+        return residual
 
 
 class _Block(nn.Module):

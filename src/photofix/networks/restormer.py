@@ -2,7 +2,7 @@
 
 The idea: which channels go together is asked of the whole picture at once, so attention costs as little as a matrix
 of channels by channels, and every pixel has a say in it (Zamir et al., "Restormer: Efficient Transformer for
-High-Resolution Image Restoration", CVPR 2022). Takes a noisy or blurred picture in [0, 1]; gives the restored one.
+High-Resolution Image Restoration", CVPR 2022). Takes a noisy or blurred picture in [0, 1]; gives what to add to it.
 
 Every answer depends on all that the network sees, so a tile is not answered like the whole. Training went up to
 pieces of 384 x 384 pixels.
@@ -18,7 +18,7 @@ from torch.nn import functional
 
 
 class Restormer(nn.Module):
-    """Restored picture.
+    """Residual of a picture.
 
     Args:
         channels: planes of the picture.
@@ -67,7 +67,7 @@ class Restormer(nn.Module):
         self.output = nn.Conv2d(2 * width, channels, 3, padding=1, bias=False)
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Restored picture (N, channels, H, W) of one in [0, 1], H and W multiples of 8."""
+        """Residual (N, channels, H, W) of a picture in [0, 1], H and W multiples of 8."""
         full = self.encoder_level1(self.patch_embed(picture))
         half = self.encoder_level2(self.down1_2(full))
         quarter = self.encoder_level3(self.down2_3(half))
@@ -77,8 +77,8 @@ class Restormer(nn.Module):
         features = self.reduce_chan_level2(torch.cat([self.up3_2(features), half], dim=1))
         features = self.decoder_level2(features)
         features = self.decoder_level1(torch.cat([self.up2_1(features), full], dim=1))
-        restored: Tensor = picture + self.output(self.refinement(features))
-        return restored
+        residual: Tensor = self.output(self.refinement(features))
+        return residual
 
 
 class _Block(nn.Module):
@@ -111,13 +111,15 @@ class _Attention(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         count, width, height, breadth = features.shape
         qkv = self.qkv_dwconv(self.qkv(features)).permute(0, 2, 3, 1)
-        query, key, value = qkv.reshape(count, height * breadth, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
+        split = qkv.reshape(count, height * breadth, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)
         # Likeness is the cosine over all pixels. Dividing by the norms afterwards leaves the pixels alone.
         norms = _norm(query).transpose(2, 3) * _norm(key)
         share = (query.transpose(2, 3) @ key / norms * self.temperature).softmax(dim=3)
         mixed = value @ share.transpose(2, 3)
         mixed = mixed.transpose(1, 2).reshape(count, height, breadth, width).permute(0, 3, 1, 2)
-        return self.project_out(mixed)
+        changed: Tensor = self.project_out(mixed)
+        return changed
 
 
 def _norm(features: Tensor) -> Tensor:

@@ -108,16 +108,16 @@ class _Transformer(nn.Module):
     def _attend(self, features: Tensor) -> Tensor:
         if self.shift:
             features = features.roll((-self.shift, -self.shift), dims=(1, 2))
-        side = self.window
-        grid = features.unflatten(2, (-1, side)).unflatten(1, (-1, side))
+        (count, height, breadth, width), side = features.shape, self.window
+        grid = features.reshape(count, height // side, side, breadth // side, side, width)
         answer = torch.empty_like(grid)
         for rows, columns, apart in self._parts(features.device):
             part = grid[:, rows, :, columns]
             if part.numel():
                 windows = part.transpose(2, 3)
-                attended = self.msa(windows.reshape(-1, side**2, features.shape[3]), apart)
+                attended = self.msa(windows.reshape(-1, side**2, width), apart)
                 answer[:, rows, :, columns] = attended.view(windows.shape).transpose(2, 3)
-        answer = answer.flatten(3, 4).flatten(1, 2)
+        answer = answer.view(features.shape)
         return answer.roll((self.shift, self.shift), dims=(1, 2)) if self.shift else answer
 
     def _parts(self, device: torch.device) -> Iterator[tuple[slice, slice, Tensor | None]]:
@@ -146,7 +146,9 @@ class _Attention(nn.Module):
 
     def forward(self, windows: Tensor, apart: Tensor | None) -> Tensor:
         """(windows, pixels, width) of the same shape."""
-        query, key, value = self.embedding_layer(windows).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        count, pixels, width = windows.shape
+        split = self.embedding_layer(windows).view(count, pixels, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)
         bias = self._bias() if apart is None else self._bias().masked_fill(apart, -torch.inf)
         mixed = functional.scaled_dot_product_attention(query, key, value, bias[None])
         gathered: Tensor = self.linear(mixed.transpose(1, 2).flatten(2))

@@ -12,7 +12,7 @@ window and of the last in each direction serve pictures of any size.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,8 @@ class SwinIR(nn.Module):
         trained_side: side of the training pieces, for whose windows the published files hold masks.
     """
 
+    mean: Tensor
+
     def __init__(
         self,
         channels: int = 3,
@@ -61,7 +63,7 @@ class SwinIR(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """Residual (N, channels, H, W) of a picture in [0, 1], H and W multiples of the window's side."""
         shallow = self.conv_first(picture - self.mean)
-        features = self.patch_embed.norm(_channels_last(shallow))
+        features = self.patch_embed(_channels_last(shallow))
         for layer in self.layers:
             features = layer(features)
         deep = self.conv_after_body(_channels_first(self.norm(features)))
@@ -76,6 +78,10 @@ class _Embedding(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(width)
 
+    def forward(self, features: Tensor) -> Tensor:
+        normed: Tensor = self.norm(features)
+        return normed
+
 
 class _Group(nn.Module):
     """Blocks whose windows are shifted every other time, and a convolution; added to what came in."""
@@ -83,14 +89,24 @@ class _Group(nn.Module):
     def __init__(self, width: int, heads: int, count: int, window: int, expansion: int, trained_side: int) -> None:
         super().__init__()
         blocks = (_Block(width, heads, window, index % 2 == 1, expansion, trained_side) for index in range(count))
-        self.residual_group = nn.ModuleDict({"blocks": nn.ModuleList(blocks)})
+        self.residual_group = _Blocks(blocks)
         self.conv = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        changed = features
-        for block in self.residual_group["blocks"]:
-            changed = block(changed)
+        changed = self.residual_group(features)
         return features + _channels_last(self.conv(_channels_first(changed)))
+
+
+class _Blocks(nn.Module):
+    """Blocks one after the other, under the name they have in the published files."""
+
+    def __init__(self, blocks: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, features: Tensor) -> Tensor:
+        changed: Tensor = self.blocks(features)
+        return changed
 
 
 class _Block(nn.Module):
@@ -98,9 +114,7 @@ class _Block(nn.Module):
 
     attn_mask: Tensor
 
-    def __init__(
-        self, width: int, heads: int, window: int, shifted: bool, expansion: int, trained_side: int
-    ) -> None:
+    def __init__(self, width: int, heads: int, window: int, shifted: bool, expansion: int, trained_side: int) -> None:
         super().__init__()
         self.window, self.shift = window, window // 2 if shifted else 0
         self.norm1 = nn.LayerNorm(width)
@@ -119,16 +133,16 @@ class _Block(nn.Module):
     def _attend(self, features: Tensor) -> Tensor:
         if self.shift:
             features = features.roll((-self.shift, -self.shift), dims=(1, 2))
-        side = self.window
-        grid = features.unflatten(2, (-1, side)).unflatten(1, (-1, side))
+        (count, height, breadth, width), side = features.shape, self.window
+        grid = features.reshape(count, height // side, side, breadth // side, side, width)
         answer = torch.empty_like(grid)
         for rows, columns, mask in self._parts():
             part = grid[:, rows, :, columns]
             if part.numel():
                 windows = part.transpose(2, 3)
-                attended = self.attn(windows.reshape(-1, side**2, features.shape[3]), mask)
+                attended = self.attn(windows.reshape(-1, side**2, width), mask)
                 answer[:, rows, :, columns] = attended.view(windows.shape).transpose(2, 3)
-        answer = answer.flatten(3, 4).flatten(1, 2)
+        answer = answer.view(features.shape)
         return answer.roll((self.shift, self.shift), dims=(1, 2)) if self.shift else answer
 
     def _parts(self) -> Iterator[tuple[slice, slice, Tensor | None]]:
@@ -136,7 +150,8 @@ class _Block(nn.Module):
         if not self.shift:
             yield slice(None), slice(None), None
             return
-        masks = self.attn_mask.unflatten(0, (round(len(self.attn_mask) ** 0.5), -1))
+        side = round(len(self.attn_mask) ** 0.5)
+        masks = self.attn_mask.view(side, side, *self.attn_mask.shape[1:])
         for row, rows in ((0, slice(-1)), (-1, slice(-1, None))):
             for column, columns in ((0, slice(-1)), (-1, slice(-1, None))):
                 yield rows, columns, masks[row, column]
@@ -157,7 +172,9 @@ class _Attention(nn.Module):
 
     def forward(self, windows: Tensor, mask: Tensor | None) -> Tensor:
         """(windows, pixels, width) of the same shape."""
-        query, key, value = self.qkv(windows).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        count, pixels, width = windows.shape
+        split = self.qkv(windows).view(count, pixels, 3, self.heads, width // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4)
         bias = self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
         bias = bias[None] if mask is None else (bias + mask)[None]
         mixed = functional.scaled_dot_product_attention(query, key, value, bias)
