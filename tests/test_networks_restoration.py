@@ -133,7 +133,7 @@ def last_in_memory(picture: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_half_precision_is_near(name: str) -> None:
-    """Rounding shows by at most a twentieth of the answer with weights by formula, which are rougher than trained ones."""
+    """With weights by formula, rougher than trained ones, rounding shows by at most a twentieth of the answer."""
     network, entry = small(name)
     picture = golden.picture(3, entry.multiple, 2 * entry.multiple)
     full = answer_to(network, picture, entry)
