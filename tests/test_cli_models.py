@@ -161,7 +161,7 @@ def test_info_says_what_it_costs_and_sees(home: Path) -> None:
         "2.5 s a megapixel",
         "0.52 GB a tile of 512 x 512 (2000 bytes a pixel)",
         "float32: half precision is too coarse",
-        "tiles of 512 pixels or more, as it weighs all it sees",
+        "tiles of 512 pixels, as it weighs all it sees",
     ):
         assert part in text
     manifest.write_text(manifest.read_text("utf-8") + 'view = "whole"\n', encoding="utf-8")

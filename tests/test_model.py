@@ -205,6 +205,7 @@ def test_memory_sets_the_tile_by_what_a_pixel_needs(monkeypatch: pytest.MonkeyPa
     assert balancing(bytes_per_pixel=1000, half=False)._best_tile() == 512
     assert replace(balancing(bytes_per_pixel=0), place=half)._best_tile() == 256
     # What keeps the quality is not bought with memory that is not there, nor left for speed where it is.
+    assert replace(balancing(bytes_per_pixel=1, tile=256), place=half)._best_tile() == 256
     assert replace(balancing(bytes_per_pixel=1000, tile=1536), place=half)._best_tile() == 512
     assert replace(balancing(bytes_per_pixel=1, tile=1536), place=half)._best_tile() == 1536
 

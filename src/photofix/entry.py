@@ -50,9 +50,9 @@ class Entry:
     multiple: the sides of what it takes must be multiples of this.
     view: "tiles" where the picture may be cut; "whole" where the answer hangs on the whole picture (a tone curve, the
         colors of things), so that it is never cut and is shown shrunk where that is enough.
-    tile: in tiles, the least side that keeps the quality of a network which pools or attends over all it sees, 0 where
-        any does: smaller ones are run only where memory is short or the user asks, and that is said. For "whole", the
-        longest side it is shown, 0 for the picture's own.
+    tile: in tiles, the side that keeps the quality of a network which pools or attends over all it sees, mostly that of
+        its training; 0 where any does. Smaller ones are run only where memory is short or the user asks, and that is
+        said; larger ones where the user asks. For "whole", the longest side it is shown, 0 for the picture's own.
     half: whether its answer in bfloat16 stays within 48 dB of float32's (PSNR, white at 1); where not, precision auto
         is float32 for it.
     bytes_per_pixel: peak memory for each pixel of a tile beyond the weights, at auto's precision where bfloat16 is in

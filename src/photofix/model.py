@@ -190,9 +190,9 @@ class Model:
             )
 
     def _best_tile(self) -> int:
-        largest = CPU_TILE if self.place.device.type == "cpu" else GPU_TILE
+        fastest = CPU_TILE if self.place.device.type == "cpu" else GPU_TILE
         fits = (free_memory(self.place.device) / 2 / self.bytes_per_pixel) ** 0.5
-        return int(min(max(largest, self.entry.tile), max(128, fits)) // 8 * 8)
+        return int(min(self.entry.tile or fastest, max(128, fits)) // 8 * 8)
 
     @property
     def bytes_per_pixel(self) -> int:

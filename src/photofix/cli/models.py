@@ -238,7 +238,7 @@ def _view(entry: Entry) -> str:
     reach = f"reach {entry.reach}, margin {entry.margin}, sides multiples of {entry.multiple} pixels"
     if entry.view == "whole":
         return f"the whole picture{f', shrunk to {entry.tile} pixels' if entry.tile else ''}; {reach}"
-    return f"tiles{f' of {entry.tile} pixels or more, as it weighs all it sees' if entry.tile else ''}; {reach}"
+    return f"tiles{f' of {entry.tile} pixels, as it weighs all it sees' if entry.tile else ''}; {reach}"
 
 
 def _memory(entry: Entry) -> str:
