@@ -8,6 +8,10 @@ import numpy as np
 from PIL import ImageCms
 
 from photofix.photo import Metadata, Photo
+from photofix.write import FORMATS
+
+#: The formats of finished pictures; tests/test_dng.py is about the other one.
+PICTURE_FORMATS = [name for name in FORMATS if name != "dng"]
 
 #: Orientation 1 in IFD0, an exposure time of 1/250 in the EXIF directory, a latitude reference in GPS; big-endian.
 EXIF = (

@@ -16,7 +16,7 @@ from photofix.errors import ReadError
 from photofix.photo import Photo
 from photofix.read import read
 from photofix.write import FORMATS, SaveOptions, write_stream
-from pictures import photo
+from pictures import PICTURE_FORMATS, photo
 
 #: More in a longer run: PHOTOFIX_FUZZ=2000 pytest tests/test_readers_fuzz.py
 _EXAMPLES = int(os.environ.get("PHOTOFIX_FUZZ", "60"))
@@ -29,7 +29,7 @@ def whole_file(format_name: str) -> bytes:
     return stream.getvalue()
 
 
-FILES = {format_name: whole_file(format_name) for format_name in FORMATS}
+FILES = {format_name: whole_file(format_name) for format_name in PICTURE_FORMATS}
 
 
 @st.composite
@@ -57,7 +57,7 @@ def damaged(draw: st.DrawFn, data: bytes) -> bytes:
     return bytes(result)
 
 
-@pytest.mark.parametrize("format_name", list(FORMATS))
+@pytest.mark.parametrize("format_name", PICTURE_FORMATS)
 def test_damaged_files_give_a_photo_or_a_clear_refusal(format_name: str) -> None:
     @settings(
         max_examples=_EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 if TYPE_CHECKING:
     import numpy as np
 
-    from photofix.photo import Photo, RawPhoto
+    from photofix.photo import Negative, Photo, RawPhoto
 
     Image = TypeVar("Image", Photo, np.ndarray)
 
@@ -34,9 +34,14 @@ def open(path: str | Path) -> Photo | RawPhoto:
 
 
 def save(
-    photo: Photo, path: str | Path, *, quality: int | None = None, bit_depth: Literal[8, 16, 32] | None = None
+    photo: Photo | Negative,
+    path: str | Path,
+    *,
+    quality: int | None = None,
+    bit_depth: Literal[8, 16, 32] | None = None,
 ) -> list[str]:
-    """Write a photo in the format that the path's ending names; returns what that format made smaller, in words.
+    """Write a photo in the format that the path's ending names (for a Negative .dng); returns what that format made
+    smaller, in words.
 
     Raises:
         WriteError: it cannot be written. UsageError: no format has that ending.
@@ -56,7 +61,8 @@ def denoise(
     device: str = "auto",
     precision: str = "auto",
     tile: int | Literal["auto", "none"] = "auto",
-) -> Photo | np.ndarray:
+    dng: Literal["cfa", "linear"] | None = None,
+) -> Photo | Negative | np.ndarray:
     """The image without its noise: a Photo for a Photo or RawPhoto, an array of the same shape and dtype for an array.
 
     Args:
@@ -66,6 +72,7 @@ def denoise(
         strength: 0 returns the input, 1 what the network says, between them a blend.
         model, weights: another network of the manifest, other weights for it.
         device: auto, cpu, cuda, cuda:1, mps. precision: auto, float32, bfloat16, float16. tile: auto, none, or pixels.
+        dng: for RAW: not to be developed but saved as a DNG, with its mosaic (cfa) or without (linear).
     Raises:
         UsageError, DeviceError, WeightsError: what was asked for is not possible; the message says what is.
     """
@@ -78,5 +85,6 @@ def denoise(
         precision=precision,
         tile=tile,
         strength=strength,
+        dng=dng,
     )
     return pipeline.restore_any(image, settings, sigma)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from photofix.errors import PhotofixError, UsageError, WeightsError
-from photofix.photo import Photo, RawPhoto
+from photofix.photo import Negative, Photo, RawPhoto
 from photofix.write import FORMATS
 
 #: Endings that a folder is searched for; a file that is named is read whatever its ending.
@@ -129,12 +129,14 @@ def _search(word: str, naming: Naming) -> list[_Found]:
 
 
 def _pictures(folder: Path, naming: Naming) -> Iterator[Path]:
-    """What a folder holds; neither hidden files nor what lies in an output folder inside it."""
+    """What a folder holds; neither hidden files nor what lies in an output folder inside it. For DNGs, RAW files only:
+    cameras put a JPEG beside each."""
+    searched = RAW_ENDINGS if naming.format == "dng" else _SEARCHED
     output = _real(naming.output) if naming.output else None
     for path in sorted(folder.rglob("*") if naming.recursive else folder.iterdir()):
         hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
         ours = output is not None and output != _real(folder) and output in _real(path).parents
-        if path.suffix[1:].lower() in _SEARCHED and not hidden and not ours and path.is_file():
+        if path.suffix[1:].lower() in searched and not hidden and not ours and path.is_file():
             yield path
 
 
@@ -155,9 +157,10 @@ def _target(found: _Found, naming: Naming) -> Path:
 
 
 def _ending_for(source: Path) -> str:
-    """An output keeps its input's ending where that can be written; RAW and the rest become PNG."""
+    """An output keeps its input's ending where that can be written; RAW, unless DNG is asked for, and the rest become
+    PNG."""
     ending = source.suffix[1:]
-    return ending if ending.lower() in WRITTEN_ENDINGS else "png"
+    return ending if ending.lower() in WRITTEN_ENDINGS - RAW_ENDINGS else "png"
 
 
 def _real(path: Path) -> Path:
@@ -179,8 +182,8 @@ class Steps:
     """The three stages of a job. read answers None for a photo that is to be skipped."""
 
     read: Callable[[Job], Photo | RawPhoto | None]
-    restore: Callable[[Job, Photo | RawPhoto], tuple[Photo, dict[str, object]]]
-    write: Callable[[Job, Photo], list[str]]
+    restore: Callable[[Job, Photo | RawPhoto], tuple[Photo | Negative, dict[str, object]]]
+    write: Callable[[Job, Photo | Negative], list[str]]
 
 
 @dataclass(frozen=True)

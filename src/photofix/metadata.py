@@ -134,22 +134,24 @@ def subdirectories(stream: BinaryIO, directory: Directory) -> list[Directory]:
         raise ValueError("damaged directory") from error
 
 
-def _packed(directory: Directory, place: int, big: bool) -> bytes:
-    """The directory as it stands at byte `place` of a little-endian file, values and subdirectories behind."""
-    counter, word, width = ("<Q", "<Q", 8) if big else ("<H", "<I", 4)
+def packed(directory: Directory, place: int, big: bool = False, order: str = "<") -> bytes:
+    """The directory as it stands at byte `place` of a file of that byte order, values and subdirectories behind."""
+    counter, word, width = (order + "Q", order + "Q", 8) if big else (order + "H", order + "I", 4)
     start = place + struct.calcsize(counter) + len(directory) * (4 + 2 * width) + width
     table, behind = struct.pack(counter, len(directory)), b""
     for tag, field in sorted(directory.items()):
         at = start + len(behind)
         if isinstance(field, dict):
             kind, count, value = 18 if big else 4, 1, struct.pack(word, at)
-            behind += _packed(field, at, big)
+            behind += packed(field, at, big, order)
         else:
             kind, count, value = field[0], len(field[1]) // _VALUE_BYTES[field[0]], field[1]
+            if order == ">":
+                value = _swapped(value, _NUMBER_BYTES[kind])
             if len(value) > width:
                 behind += value + b"\0" * (len(value) % 2)
                 value = struct.pack(word, at)
-        table += struct.pack("<HH", tag, kind) + struct.pack(word, count) + value.ljust(width, b"\0")
+        table += struct.pack(order + "HH", tag, kind) + struct.pack(word, count) + value.ljust(width, b"\0")
     return table + b"\0" * width + behind
 
 
@@ -161,7 +163,7 @@ def exif_of_tiff(stream: BinaryIO) -> bytes | None:
         kept = {tag: field for tag, field in kept.items() if tag not in _RESOLUTION}
     if not kept:
         return None
-    return b"II*\0\x08\0\0\0" + _packed(kept | {ORIENTATION: (3, b"\1\0")}, 8, big=False)
+    return b"II*\0\x08\0\0\0" + packed(kept | {ORIENTATION: (3, b"\1\0")}, 8)
 
 
 def add_exif_to_tiff(stream: BinaryIO, exif: bytes) -> None:
@@ -175,7 +177,7 @@ def add_exif_to_tiff(stream: BinaryIO, exif: bytes) -> None:
     added = {tag: field for tag, field in described.items() if tag in _DESCRIPTIVE}
     place = stream.seek(0, io.SEEK_END)
     place += stream.write(b"\0" * (-place % 8))
-    stream.write(_packed(directory | added, place, layout.big))
+    stream.write(packed(directory | added, place, layout.big))
     stream.seek(8 if layout.big else 4)
     stream.write(struct.pack(layout.word, place))
 

@@ -35,6 +35,7 @@ class Photo:
     alpha: (H, W), of the same dtype, or None; not premultiplied.
     format: the file format it was read from ("jpeg", "png", "tiff", "webp", "avif", "exr", "hdr", "pnm", "raw"), or "".
     notes: what reading had to change, in words for the user ("first of 12 frames").
+    data: the whole RAW file that it was developed from, where it was.
     """
 
     pixels: np.ndarray
@@ -43,6 +44,7 @@ class Photo:
     metadata: Metadata = field(default_factory=Metadata)
     format: str = ""
     notes: tuple[str, ...] = ()
+    data: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,26 @@ class RawPhoto:
     sensor: np.ndarray | None = None
     corner: tuple[int, int] = (0, 0)
     masked: tuple[Area, ...] = ()
+
+
+@dataclass(frozen=True)
+class Negative:
+    """A RAW photo that was worked on and not developed: what a DNG is made of.
+
+    photo: the photo as it was read; its file's calibration and metadata go on.
+    samples: uint16; (H, W) the mosaic in the place of photo.mosaic, in sensor numbers times `scale`; or (H, W, C)
+        without a mosaic: the camera's own colors in linear light, not white-balanced, black 0 and white 65535.
+    linear: a mosaic is to be demosaiced first.
+    noise: the (shot, read) that is left, of the four places of the pattern or of each color; () where that is
+        not known, None: as the file says.
+    """
+
+    photo: RawPhoto | Photo
+    samples: np.ndarray
+    scale: int = 1
+    linear: bool = False
+    noise: tuple[tuple[float, float], ...] | None = None
+    notes: tuple[str, ...] = ()
 
 
 def white(dtype: np.dtype) -> int:

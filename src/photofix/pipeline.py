@@ -8,22 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
-from photofix import checkpoint, device, model, noise, raw, weights, zoo
+from photofix import checkpoint, device, model, negative, noise, raw, weights, zoo
 from photofix.device import Place
 from photofix.errors import UsageError
 from photofix.model import Model, Tile
 from photofix.mosaic import to_planes
 from photofix.networks.level import CELL
 from photofix.noise import SigmaAt
-from photofix.photo import Photo, RawPhoto
+from photofix.photo import Negative, Photo, RawPhoto
 from photofix.tasks import denoise
 from photofix.tiles import Progress, count
 
 Auto = Literal["auto"]
+Shown = TypeVar("Shown", Photo, Negative, Photo | Negative)
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Settings:
     """What to do with a photo; the same for all photos of a run.
 
     sigma: noise level in 8-bit units, 0-100, or auto; iso: sensitivity that a RAW file's noise is taken from, or auto
-    (its own noise profile, else an estimate). exposure: EV by which a RAW file is developed brighter.
+    (its own noise profile, else an estimate). exposure: EV by which a RAW file is developed brighter. dng: a RAW file
+    is not developed: its mosaic, or linear, its demosaiced colors, go into a DNG.
     """
 
     model: str | None = None
@@ -56,13 +58,15 @@ class Settings:
     exposure: float = 0.0
     roi: Roi | None = None
     offline: bool = False
+    dng: Literal["cfa", "linear"] | None = None
 
 
 @dataclass(frozen=True)
 class Restored:
-    """A finished photo and what was done: model, device, noise level, tiles, seconds."""
+    """A finished photo, or the negative that was asked for, and what was done: model, device, noise level, tiles,
+    seconds."""
 
-    photo: Photo
+    photo: Photo | Negative
     facts: dict[str, object] = field(default_factory=dict)
 
 
@@ -130,18 +134,37 @@ class Models:
 
 
 def restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None = None) -> Restored:
-    """Denoise one photo as the run's settings say; RAW comes back developed."""
+    """Denoise one photo as the run's settings say; RAW comes back developed, or as a Negative where a DNG is wanted."""
     started = time.perf_counter()
     settings = models.settings
     if isinstance(photo, RawPhoto) and models.get("denoise", True).entry.takes.encoding == "stabilised":
         restored = _restore_raw(photo, models, progress)
+    elif settings.dng:
+        restored = _restore_linear(photo, models, progress)
     else:
         # A network for finished pictures was asked for: develop first.
         shown = _developed(photo, photo.mosaic, settings) if isinstance(photo, RawPhoto) else _exposed(photo, settings)
         restored = _restore_picture(cropped(shown, settings.roi), models, progress)
-    height, width = restored.photo.pixels.shape[:2]
+    result = restored.photo
+    height, width = (result.pixels if isinstance(result, Photo) else result.samples).shape[:2]
     facts: dict[str, object] = {"width": width, "height": height}
     return replace(restored, facts=facts | restored.facts | {"seconds": round(time.perf_counter() - started, 3)})
+
+
+def _restore_linear(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
+    """RAW without a Bayer mosaic, as a negative: denoised in the camera's colors, white-balanced for the network."""
+    if isinstance(photo, RawPhoto):
+        raise UsageError("this model takes finished pictures, not a mosaic: leave --model out, or save a TIFF")
+    if photo.data is None:
+        raise UsageError("a DNG is made of a RAW file, and this is a finished picture: save it as TIFF or PNG")
+    colors, gains = negative.camera_colors(photo)
+    unit = gains / np.float32(65535)
+    restored = _restore_picture(replace(photo, pixels=colors * unit), models, progress)
+    assert isinstance(restored.photo, Photo)
+    samples = np.rint(restored.photo.pixels / unit).clip(0, 65535).astype(np.uint16)
+    left = None if np.array_equal(samples, colors) else ()
+    kind = ("a DNG without a mosaic is written",) if models.settings.dng == "cfa" else ()
+    return replace(restored, photo=Negative(photo, samples, noise=left, notes=restored.photo.notes + kind))
 
 
 def _restore_picture(photo: Photo, models: Models, progress: Progress | None) -> Restored:
@@ -156,7 +179,7 @@ def _restore_picture(photo: Photo, models: Models, progress: Progress | None) ->
     return Restored(_noted(restored, notes), _facts(network, photo.pixels.shape, round(typical * 255, 2)))
 
 
-def _noted(photo: Photo, notes: list[str]) -> Photo:
+def _noted(photo: Shown, notes: list[str]) -> Shown:
     """The photo with the notes, each once."""
     return replace(photo, notes=(*photo.notes, *dict.fromkeys(notes)))
 
@@ -177,12 +200,24 @@ def _restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> 
     network = replace(models.get("denoise", is_raw=True), note=notes.append)
     profiles = noise_profile(photo, models.settings.iso)
     mosaic = denoise.denoise_raw(photo, network, profiles, models.settings.strength, progress)
-    shown = cropped(_developed(photo, mosaic, models.settings), models.settings.roi)
+    samples, scale = raw.stored(photo, mosaic, profiles)
+    shown = _finished(photo, samples, scale, profiles, models.settings)
     if models.settings.sigma != "auto":
         notes.append("--sigma is for finished pictures; for RAW give --iso")
     height, width = photo.mosaic.shape
     facts = _facts(network, (height // 2, width // 2, 4), None)
     return Restored(_noted(shown, notes), facts | {"noise_profile": [list(pair) for pair in profiles]})
+
+
+def _finished(
+    photo: RawPhoto, samples: np.ndarray, scale: int, profiles: Sequence[tuple[float, float]], settings: Settings
+) -> Photo | Negative:
+    """Developed from the numbers that a DNG would hold, or the negative with these."""
+    mosaic = samples / np.float32(scale)
+    if settings.dng is None:
+        return cropped(_developed(photo, mosaic, settings), settings.roi)
+    left = None if samples is photo.mosaic else denoise.noise_left(photo, mosaic, profiles, settings.strength)
+    return Negative(photo, samples, scale, settings.dng == "linear", left)
 
 
 def noise_profile(photo: RawPhoto, iso: int | Auto) -> Sequence[tuple[float, float]]:
@@ -244,7 +279,7 @@ def cropped(photo: Photo, roi: Roi | None) -> Photo:
 
 def restore_any(
     image: Photo | RawPhoto | np.ndarray, settings: Settings, sigma: float | np.ndarray | Auto
-) -> Photo | np.ndarray:
+) -> Photo | Negative | np.ndarray:
     """`restore` for the Python interface: photos and bare arrays, a number or a map of sigma in 8-bit units."""
     if not isinstance(image, np.ndarray):
         return _restore_with(image, settings, sigma)
@@ -253,7 +288,9 @@ def restore_any(
     if image.dtype not in (np.uint8, np.uint16, np.float32):
         raise UsageError(f"an image is uint8, uint16 or float32, not {image.dtype}: convert it first")
     pixels = np.atleast_3d(image)[:, :, :3]
-    restored = _restore_with(Photo(np.ascontiguousarray(pixels)), settings, sigma).pixels
+    finished = _restore_with(Photo(np.ascontiguousarray(pixels)), settings, sigma)
+    assert isinstance(finished, Photo)
+    restored = finished.pixels
     if image.shape[2:] == (4,):
         return np.concatenate([restored, image[:, :, 3:]], axis=2)
     return restored.reshape(image.shape)
@@ -265,7 +302,7 @@ def _kept_models(settings: Settings) -> Models:
     return Models(settings)
 
 
-def _restore_with(photo: Photo | RawPhoto, settings: Settings, sigma: float | np.ndarray | Auto) -> Photo:
+def _restore_with(photo: Photo | RawPhoto, settings: Settings, sigma: float | np.ndarray | Auto) -> Photo | Negative:
     if not isinstance(sigma, np.ndarray):
         return restore(photo, _kept_models(replace(settings, sigma=sigma))).photo
     if not isinstance(photo, Photo) or sigma.shape != photo.pixels.shape[:2]:

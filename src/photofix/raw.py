@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -42,6 +42,10 @@ _BLACK_FROM_MAKER = ("Phase One", "Leaf")
 #: Columns and rows of a margin that are left out beside the visible area.
 _STRAY = 4
 
+#: How far arithmetic in float32 may move a sensor number that nobody changed, and the finest part of one that is kept.
+_ROUNDING = 0.05
+_FINEST = 4
+
 #: TIFF and DNG tags (DNG specification 1.7, chapter 4).
 _MAKE, _MODEL, _XMP, _CFA_REPEAT, _DNG_VERSION = 271, 272, 700, 33421, 50706
 _PLANE_COLORS, _BLACK_REPEAT, _MASKED_AREAS, _NOISE_PROFILE = 50710, 50713, 50830, 51041
@@ -73,13 +77,13 @@ def read_raw(data: bytes, name: str, settings: DevelopSettings = AS_EXPOSED) -> 
     Raises:
         ReadError: not a RAW file that LibRaw knows, damaged, or a mosaic that it would develop wrongly.
     """
-    directories = _directories(data)
-    with _opened(data, name) as raw:
+    directories = directories_of(data)
+    with opened(data, name) as raw:
         metadata = _metadata(raw, data, directories)
         _refuse_wrong_mosaics(directories, name)
         pattern = _bayer_pattern(raw, directories)
         if pattern is None:
-            return _developed_first(raw, metadata, settings)
+            return _developed_first(raw, data, metadata, settings)
         black = _black(raw)
         if raw.white_level <= max(black):
             raise ReadError(
@@ -120,12 +124,12 @@ def develop(photo: RawPhoto, mosaic: np.ndarray, settings: DevelopSettings = AS_
     Raises:
         ReadError: the file cannot be developed.
     """
-    with _opened(photo.data, "the RAW file") as raw:
-        scale = _headroom(photo)
-        _replace_mosaic(raw, mosaic, scale)
-        balance, notes = _white_balance(raw)
+    with opened(photo.data, "the RAW file") as raw:
+        scale = headroom(photo)
+        replace_mosaic(raw, mosaic, scale)
+        balance, notes = white_balance(raw)
         parameters = _parameters(settings, balance, _SRGB_CURVE)
-        _fix_levels(parameters, raw, photo, scale)
+        fix_levels(parameters, raw, photo, scale)
         pixels = raw.postprocess(parameters)
         aspect = raw.sizes.pixel_aspect
     if aspect == 1 and sorted(pixels.shape[:2]) != sorted(photo.mosaic.shape):
@@ -133,6 +137,34 @@ def develop(photo: RawPhoto, mosaic: np.ndarray, settings: DevelopSettings = AS_
             f"{photo.camera}: a sensor with a diagonal mosaic, which cannot be denoised before it is developed"
         )
     return Photo(pixels, metadata=replace(photo.metadata, icc=srgb_profile()), format="raw", notes=notes)
+
+
+def stored(photo: RawPhoto, mosaic: np.ndarray, noise: Sequence[tuple[float, float]]) -> tuple[np.ndarray, int]:
+    """A restored mosaic as a file holds it: whole numbers, and the power of two by which they are larger than the
+    sensor's own. A mosaic that differs nowhere comes back as the photo's own, with 1.
+
+    A step is at most half the noise at black: less than that costs space and shows nothing. Quarters of the sensor's
+    numbers are the finest. What is brighter than the photo's brightest sample is not believed: sensors clip.
+
+    Args:
+        mosaic: (H, W) float32 in sensor numbers. noise: (shot, read) of the places of the pattern before restoring.
+    """
+    if np.allclose(mosaic, photo.mosaic, rtol=0, atol=_ROUNDING):
+        return photo.mosaic, 1
+    scale = min(headroom(photo), _fineness(photo, noise))
+    numbers = mosaic * np.float32(scale)
+    top = _brightest(photo)
+    for place, black in enumerate(photo.black):
+        part = numbers[place // 2 :: 2, place % 2 :: 2]
+        np.clip(part, 0, min(65535.0, scale * (black + top)), out=part)
+    return np.rint(numbers, out=numbers).astype(np.uint16), scale
+
+
+def _fineness(photo: RawPhoto, noise: Sequence[tuple[float, float]]) -> int:
+    """1, 2 or 4: into how many steps a sensor number is divided, for steps of at most half the noise at black."""
+    variance = min((read * (photo.white - black) ** 2 for (_, read), black in zip(noise, photo.black, strict=True)))
+    at_black = np.sqrt(variance + 1 / 12)  # that of rounding to the sensor's numbers comes with it
+    return next((steps for steps in (1, 2) if 1 / steps <= at_black / 2), _FINEST)
 
 
 def srgb_profile() -> bytes:
@@ -145,7 +177,7 @@ def srgb_profile() -> bytes:
 
 
 @contextmanager
-def _opened(data: bytes, name: str) -> Iterator[rawpy.RawPy]:
+def opened(data: bytes, name: str) -> Iterator[rawpy.RawPy]:
     """LibRaw with the file open; its failures, then or later, as ReadError."""
     import rawpy
 
@@ -173,7 +205,7 @@ def _parameters(settings: DevelopSettings, camera_balance: bool, curve: tuple[fl
     )
 
 
-def _replace_mosaic(raw: rawpy.RawPy, mosaic: np.ndarray, scale: int) -> None:
+def replace_mosaic(raw: rawpy.RawPy, mosaic: np.ndarray, scale: int) -> None:
     visible = raw.raw_image_visible
     if mosaic.shape != visible.shape:
         raise ValueError(f"the mosaic is {mosaic.shape}, the photo's is {visible.shape}")
@@ -181,7 +213,7 @@ def _replace_mosaic(raw: rawpy.RawPy, mosaic: np.ndarray, scale: int) -> None:
     visible[:] = np.clip(np.rint(scaled, out=scaled), 0, 65535, out=scaled)
 
 
-def _headroom(photo: RawPhoto) -> int:
+def headroom(photo: RawPhoto) -> int:
     """The power of two by which the sensor's numbers can grow and still fit in 16 bits.
 
     A power of two, because LibRaw's floating-point scale then shrinks by exactly as much.
@@ -191,7 +223,7 @@ def _headroom(photo: RawPhoto) -> int:
     return 1 << int(np.log2(65535 / max(photo.white, float(photo.mosaic.max()))))
 
 
-def _fix_levels(parameters: rawpy.Params, raw: rawpy.RawPy, photo: RawPhoto, scale: int) -> None:
+def fix_levels(parameters: rawpy.Params, raw: rawpy.RawPy, photo: RawPhoto, scale: int) -> None:
     """Black and white as LibRaw would choose them for the photo's own mosaic, scaled."""
     if scale > 1:
         lowest = min(raw.black_level_per_channel)
@@ -204,16 +236,20 @@ def _fix_levels(parameters: rawpy.Params, raw: rawpy.RawPy, photo: RawPhoto, sca
 def _white_point(photo: RawPhoto) -> int:
     """Above black, where white lies: at the brightest sample, if that is within a quarter of the white level (LibRaw's
     adjust_maximum at its default threshold, which keeps highlights neutral on sensors that clip early)."""
-    nominal = photo.white - min(photo.black)
-    places = ((row, column) for row in (0, 1) for column in (0, 1))
-    brightest = max(
-        float(photo.mosaic[row::2, column::2].max(initial=0)) - black
-        for (row, column), black in zip(places, photo.black, strict=True)
-    )
+    nominal, brightest = photo.white - min(photo.black), _brightest(photo)
     return int(brightest if 0.75 * nominal < brightest < nominal else nominal)
 
 
-def _white_balance(raw: rawpy.RawPy) -> tuple[bool, tuple[str, ...]]:
+def _brightest(photo: RawPhoto) -> float:
+    """The brightest sample, above the black of its place."""
+    places = ((row, column) for row in (0, 1) for column in (0, 1))
+    return max(
+        float(photo.mosaic[row::2, column::2].max(initial=0)) - black
+        for (row, column), black in zip(places, photo.black, strict=True)
+    )
+
+
+def white_balance(raw: rawpy.RawPy) -> tuple[bool, tuple[str, ...]]:
     """Whether the file has a white balance, and what to tell the user if not.
 
     LibRaw would then balance by the picture's own average, which denoising and cropping change.
@@ -225,7 +261,7 @@ def _white_balance(raw: rawpy.RawPy) -> tuple[bool, tuple[str, ...]]:
 
 
 def _balance(raw: rawpy.RawPy) -> tuple[float, float, float]:
-    known = _white_balance(raw)[0]
+    known = white_balance(raw)[0]
     red, green, blue = (raw.camera_whitebalance if known else raw.daylight_whitebalance)[:3]
     return (red / green, 1.0, blue / green) if min(red, green, blue) > 0 else (1.0, 1.0, 1.0)
 
@@ -257,14 +293,14 @@ def _masked(raw: rawpy.RawPy, directories: list[Directory]) -> tuple[Area, ...]:
     )
 
 
-def _developed_first(raw: rawpy.RawPy, metadata: Metadata, settings: DevelopSettings) -> Photo:
+def _developed_first(raw: rawpy.RawPy, data: bytes, metadata: Metadata, settings: DevelopSettings) -> Photo:
     kind = _kind(raw)
-    balance, notes = _white_balance(raw)
+    balance, notes = white_balance(raw)
     pixels = raw.postprocess(_parameters(settings, balance, _LINEAR))
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
     notes += (f"{kind}: developed by LibRaw first, then handled in linear light",)
-    return Photo(pixels, "linear", metadata=metadata, format="raw", notes=notes)
+    return Photo(pixels, "linear", metadata=metadata, format="raw", notes=notes, data=data)
 
 
 def _kind(raw: rawpy.RawPy) -> str:
@@ -282,11 +318,11 @@ def _bayer_pattern(raw: rawpy.RawPy, directories: list[Directory]) -> str | None
     black_repeat = _integers(directories, _BLACK_REPEAT)
     if pattern is None or pattern.shape != (2, 2) or max(black_repeat, default=1) > 2:
         return None
-    letters = "".join(chr(raw.color_desc[color]) for color in _place_colors(raw))
+    letters = "".join(chr(raw.color_desc[color]) for color in place_colors(raw))
     return letters if letters in BAYER_PATTERNS else None
 
 
-def _place_colors(raw: rawpy.RawPy) -> list[int]:
+def place_colors(raw: rawpy.RawPy) -> list[int]:
     """LibRaw's color numbers of the four places of the visible area's pattern."""
     top, left = raw.sizes.top_margin, raw.sizes.left_margin
     return [raw.raw_color(top + row, left + column) for row in (0, 1) for column in (0, 1)]
@@ -294,11 +330,11 @@ def _place_colors(raw: rawpy.RawPy) -> list[int]:
 
 def _black(raw: rawpy.RawPy) -> tuple[float, float, float, float]:
     levels = raw.black_level_per_channel
-    first, second, third, fourth = (float(levels[color]) for color in _place_colors(raw))
+    first, second, third, fourth = (float(levels[color]) for color in place_colors(raw))
     return first, second, third, fourth
 
 
-def _directories(data: bytes) -> list[Directory]:
+def directories_of(data: bytes) -> list[Directory]:
     """The main directory of a TIFF-structured file and those below it; none for other files."""
     stream = io.BytesIO(data)
     try:

@@ -3,6 +3,7 @@
 What a format cannot hold is reduced and said: depth (rounded), alpha, metadata. What is encoded how:
 OpenEXR, Radiance HDR and PFM hold linear light; every other format holds sRGB-encoded samples, floating-point TIFF too,
 unless the photo's own profile is linear. The line of processing history goes to XMP (xmpMM:History).
+A Negative becomes a DNG, and nothing else does.
 """
 
 from __future__ import annotations
@@ -18,11 +19,12 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
+from photofix import dng
 from photofix import metadata as meta
 from photofix.color import linear_to_srgb, srgb_to_linear
 from photofix.errors import UsageError, WriteError
 from photofix.formats import avif, jpeg, light, png, pnm, tiff, webp
-from photofix.photo import Encoding, Metadata, Photo
+from photofix.photo import Encoding, Metadata, Negative, Photo
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ FORMATS = {
     "hdr": Format(("hdr", "pic"), (32,), False, False, True, (), 2**31 - 1),
     "pnm": Format(("ppm", "pgm", "pnm"), (8, 16), False, True, False, (), 2**31 - 1),
     "pfm": Format(("pfm",), (32,), False, True, True, (), 2**31 - 1),
+    "dng": Format(("dng",), (16,), False, True, True, _ALL, 65535, 2**31 - 1),
 }
 _TITLES = {"hdr": "Radiance HDR", "webp": "WebP"}
 
@@ -105,7 +108,15 @@ def check_limits(shape: tuple[int, ...], format: str) -> None:
     )
 
 
-def write(photo: Photo, target: Path, options: SaveOptions = AS_IS) -> list[str]:
+def check_kind(is_raw: bool, format: str) -> None:
+    """UsageError where a finished picture is to become a DNG, or a negative a picture."""
+    if format == "dng" and not is_raw:
+        raise UsageError("a DNG is made of a RAW file, and this is a finished picture: save it as TIFF or PNG")
+    if format != "dng" and is_raw:
+        raise UsageError(f"{_title(format)} holds finished pictures, and this was not developed: save it as DNG")
+
+
+def write(photo: Photo | Negative, target: Path, options: SaveOptions = AS_IS) -> list[str]:
     """Save a photo; the file appears under its name when it is complete, replacing one that is there.
 
     Returns:
@@ -114,7 +125,7 @@ def write(photo: Photo, target: Path, options: SaveOptions = AS_IS) -> list[str]
         UsageError: a format or option that cannot be; WriteError: the file cannot be written.
     """
     format_name = format_of(options.format or target)
-    check_limits(photo.pixels.shape, format_name)
+    check_limits(_shape(photo), format_name)
     try:
         with _appearing(target) as temporary:
             return _encode(photo, temporary, format_name, options)
@@ -126,10 +137,10 @@ def write(photo: Photo, target: Path, options: SaveOptions = AS_IS) -> list[str]
         raise WriteError(f"{target}: {error}") from error
 
 
-def write_stream(photo: Photo, stream: BinaryIO, options: SaveOptions = AS_IS) -> list[str]:
+def write_stream(photo: Photo | Negative, stream: BinaryIO, options: SaveOptions = AS_IS) -> list[str]:
     """Save a photo into a pipe, which need not seek; PNG if options do not say. As write() otherwise."""
-    format_name = format_of(options.format or "png")
-    check_limits(photo.pixels.shape, format_name)
+    format_name = format_of(options.format or ("png" if isinstance(photo, Photo) else "dng"))
+    check_limits(_shape(photo), format_name)
     try:
         with tempfile.TemporaryDirectory(prefix="photofix-") as folder:
             whole = Path(folder, "picture." + FORMATS[format_name].endings[0])
@@ -144,6 +155,10 @@ def write_stream(photo: Photo, stream: BinaryIO, options: SaveOptions = AS_IS) -
     return notes
 
 
+def _shape(photo: Photo | Negative) -> tuple[int, ...]:
+    return (photo.pixels if isinstance(photo, Photo) else photo.samples).shape
+
+
 @contextmanager
 def _appearing(target: Path) -> Iterator[Path]:
     """A new, empty file beside the target, which it becomes if all goes well and which is removed if not."""
@@ -156,7 +171,11 @@ def _appearing(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _encode(photo: Photo, path: Path, format_name: str, options: SaveOptions) -> list[str]:
+def _encode(photo: Photo | Negative, path: Path, format_name: str, options: SaveOptions) -> list[str]:
+    check_kind(isinstance(photo, Negative), format_name)
+    if isinstance(photo, Negative):
+        with path.open("wb") as stream:
+            return dng.write(photo, stream, options.history, options.strip_metadata)
     quality = options.quality or FORMATS[format_name].quality
     if options.quality is not None and not 1 <= options.quality <= 100:
         raise UsageError(f"quality {options.quality} is not between 1 and 100")

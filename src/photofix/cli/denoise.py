@@ -32,6 +32,7 @@ def denoise(
     strength: options.Strength = 1.0,
     offline: options.Offline = False,
     format: options.Format = None,
+    dng: options.Dng = None,
     quality: options.Quality = None,
     bit_depth: options.BitDepth = None,
     strip_metadata: options.StripMetadata = False,
@@ -45,6 +46,8 @@ def denoise(
     """Take the noise out of photos, RAW before it is developed.
 
     photofix denoise in.dng out.png
+
+    photofix denoise in.nef out.dng
 
     photofix denoise shoot/ -r -o clean/
 
@@ -72,6 +75,7 @@ def denoise(
         exposure=exposure,
         roi=pipeline.Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
         offline=offline,
+        dng=dng,
     )
     files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
     saving = SaveOptions(None, quality, options.depth_of(bit_depth), strip_metadata)

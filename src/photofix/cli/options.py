@@ -86,7 +86,16 @@ Offline = Annotated[bool, typer.Option("--offline", help="Send no request.", ric
 Format = Annotated[
     str | None,
     typer.Option(
-        "--format", metavar="NAME", help="jpeg, png, tiff, webp, avif, exr, hdr, pnm, pfm.", rich_help_panel=_OUTPUT
+        "--format",
+        metavar="NAME",
+        help="jpeg, png, tiff, webp, avif, exr, hdr, pnm, pfm, dng.",
+        rich_help_panel=_OUTPUT,
+    ),
+]
+Dng = Annotated[
+    Literal["cfa", "linear"] | None,
+    typer.Option(
+        "--dng", help="In a DNG: the mosaic (cfa) or demosaiced colors.", show_default="cfa", rich_help_panel=_OUTPUT
     ),
 ]
 Quality = Annotated[

@@ -20,7 +20,7 @@ from photofix.cli import download
 from photofix.cli.files import Files, format_for, planned
 from photofix.cli.progress import Progress
 from photofix.errors import ReadError, UsageError, WriteError
-from photofix.photo import Photo, RawPhoto
+from photofix.photo import Negative, Photo, RawPhoto
 from photofix.write import SaveOptions
 
 
@@ -58,7 +58,7 @@ def run(work: Work, manner: Manner) -> int:
     """
     jobs = planned(work.task, work.files)
     _spare_pictures(manner.json, jobs)
-    models = pipeline.Models(work.settings)
+    models = pipeline.Models(_settings_for(work, jobs))
     progress = Progress(len(jobs), visible=not manner.silent and sys.stderr.isatty())
     _prepare(work.task, models, jobs, None if manner.silent else progress.say)
     outcomes: list[Outcome] = []
@@ -79,6 +79,27 @@ def run(work: Work, manner: Manner) -> int:
         print(f"photofix: interrupted{resume if len(jobs) > 1 else ''}", file=sys.stderr)
         return 130
     return _close(outcomes, jobs, manner)
+
+
+def _settings_for(work: Work, jobs: list[Job]) -> pipeline.Settings:
+    """The settings, with what DNG output means; UsageError for options that it has no place for, and the reverse."""
+    settings, saving = work.settings, work.saving
+    if all(format_for(job, work.files.format) != "dng" for job in jobs):
+        if settings.dng:
+            raise UsageError(
+                f"--dng {settings.dng} is for DNG output: name one that ends in .dng, or give --format dng"
+            )
+        return settings
+    without_place = {
+        "--bit-depth": (saving.bit_depth not in (None, 16), "holds 16 bits"),
+        "--quality": (saving.quality is not None, "is compressed without loss"),
+        "--exposure": (settings.exposure != 0, "is not developed: brighten it where you develop it"),
+        "--roi": (settings.roi is not None, "keeps the whole sensor: try settings with a PNG"),
+    }
+    for option, (given, reason) in without_place.items():
+        if given:
+            raise UsageError(f"{option}: a DNG {reason}; leave the option out")
+    return replace(settings, dng=settings.dng or "cfa")
 
 
 def _prepare(task: str, models: pipeline.Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
@@ -106,7 +127,7 @@ def _steps(work: Work, models: pipeline.Models, progress: Progress, stop: thread
             return reading.read(sys.stdin.buffer.read(), "standard input")
         return reading.read(job.source)
 
-    def restore(job: Job, photo: Photo | RawPhoto) -> tuple[Photo, dict[str, object]]:
+    def restore(job: Job, photo: Photo | RawPhoto) -> tuple[Photo | Negative, dict[str, object]]:
         height, width = (photo.pixels if isinstance(photo, Photo) else photo.mosaic).shape[:2]
         # A mosaic's tiles count packed pixels, one for four of the sensor's.
         scale = 4 if isinstance(photo, RawPhoto) else 1
@@ -116,13 +137,16 @@ def _steps(work: Work, models: pipeline.Models, progress: Progress, stop: thread
                 raise batch.Stopped
             progress.advance(job, pixels * scale, pixels * scale / (height * width))
 
+        chosen = format_for(job, work.files.format)
         if not work.settings.roi:
-            writing.check_limits((height, width), format_for(job, work.files.format))
+            writing.check_limits((height, width), chosen)
+        if chosen == "dng":
+            writing.check_kind(photo.data is not None, chosen)
         _make_folder(job.target)
         restored = pipeline.restore(photo, models, tile_done)
         return restored.photo, restored.facts | {"notes": list(restored.photo.notes)}
 
-    def write(job: Job, photo: Photo) -> list[str]:
+    def write(job: Job, photo: Photo | Negative) -> list[str]:
         history = f"photofix {__version__} {work.task}"
         options = replace(work.saving, format=format_for(job, work.files.format), history=history)
         if job.target == STREAM:
