@@ -28,6 +28,9 @@ class Calibration:
     active_area: tuple[int, int, int, int] | None = None
     byteorder: str = "<"
     masked: tuple[tuple[int, int, int, int], ...] = ()
+    black_repeat: tuple[int, int] | None = None
+    of_samples: tuple[tuple, ...] = ()
+    of_camera: tuple[tuple, ...] = ()
 
 
 DEFAULT = Calibration()
@@ -41,7 +44,7 @@ def cfa_dng(mosaic: np.ndarray, calibration: Calibration = DEFAULT, preview: boo
         (33422, "B", side * side, bytes(CODES[letter] for letter in calibration.pattern), True),
         *_level_tags(calibration),
     ]
-    return _write(mosaic, "CFA", raw_tags, calibration, preview)
+    return _write(mosaic, "CFA", [*raw_tags, *calibration.of_samples], calibration, preview)
 
 
 def linear_dng(pixels: np.ndarray, calibration: Calibration = DEFAULT) -> bytes:
@@ -92,7 +95,7 @@ def _write(
 def _level_tags(calibration: Calibration) -> list[tuple]:
     side = 2 if len(calibration.black) == 4 else 1
     tags = [
-        (50713, "H", 2, (side, side), True),
+        (50713, "H", 2, calibration.black_repeat or (side, side), True),
         (50714, "H", len(calibration.black), calibration.black, True),
         (50717, "I", 1, calibration.white, True),
     ]
@@ -119,6 +122,7 @@ def _camera_tags(calibration: Calibration) -> list[tuple]:
         (50708, "s", 0, "Photofix Test Camera", True),
         (50721, "2i", 9, matrix, True),
         (50778, "H", 1, 21, True),
+        *calibration.of_camera,
     ]
     if calibration.neutral:
         neutral = tuple(number for value in calibration.neutral for number in (round(value * 10000), 10000))

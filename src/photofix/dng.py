@@ -214,9 +214,10 @@ def _check_colors(main: Directory, known: Calibration, samples: np.ndarray) -> l
             )
         main |= {_MATRIX: _rationals(known.matrix.ravel().tolist(), _SIGNED_RATIONAL), _ILLUMINANT: shorts(21)}
     neutral = main.get(_NEUTRAL)
-    if isinstance(neutral, tuple) and known.neutral is None:
-        del main[_NEUTRAL]
-        notes.append("its white balance is not valid: left out")
+    if isinstance(neutral, tuple) and not known.balanced:
+        notes.append("the RAW file has no white balance: daylight used")
+        if known.neutral is None or 0 in _values(neutral):
+            del main[_NEUTRAL]
     return notes
 
 

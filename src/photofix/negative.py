@@ -9,7 +9,7 @@ import numpy as np
 
 from photofix.errors import ReadError, WriteError
 from photofix.photo import Negative, Photo, RawPhoto
-from photofix.raw import fix_levels, headroom, opened, replace_mosaic, white_balance
+from photofix.raw import SRGB_CURVE, fix_levels, headroom, opened, replace_mosaic, white_balance
 
 if TYPE_CHECKING:
     import rawpy
@@ -26,7 +26,7 @@ class Calibration:
 
     active: top, left, bottom, right of the visible area. pattern: the four color filters at the sensor's top left
     corner, 0 red, 1 green, 2 blue; None without a Bayer mosaic. black: of these four places. neutral: the camera's
-    colors of gray; None where the file has no white balance. matrix: XYZ (D65) to camera colors, or None.
+    colors of gray, as shot or, where it was not balanced, in daylight. matrix: XYZ (D65) to camera colors, or None.
     flip: LibRaw's number for how the picture is turned.
     """
 
@@ -35,6 +35,7 @@ class Calibration:
     black: tuple[float, ...]
     white: int
     neutral: tuple[float, ...] | None
+    balanced: bool
     matrix: np.ndarray | None
     flip: int
     lens: str
@@ -56,14 +57,15 @@ def contents(negative: Negative) -> tuple[np.ndarray, int, Calibration]:
             return samples, 1, known
         if negative.linear:
             return _camera_colors(raw, photo, samples / np.float32(negative.scale))[0], 1, known
-        return _sensor(raw, samples, negative.scale), negative.scale, known
+    return _sensor(photo, samples, negative.scale), negative.scale, known
 
 
 def _calibration(raw: rawpy.RawPy) -> Calibration:
     sizes, pattern = raw.sizes, raw.raw_pattern
     is_bayer = pattern is not None and pattern.shape == (2, 2)
     places = [raw.raw_color(row, column) for row in (0, 1) for column in (0, 1)] if is_bayer else []
-    gains = raw.camera_whitebalance[: raw.num_colors]
+    balance, _ = white_balance(raw)
+    gains = (raw.camera_whitebalance if balance else raw.daylight_whitebalance)[: raw.num_colors]
     matrix = raw.rgb_xyz_matrix[: raw.num_colors]
     return Calibration(
         active=(sizes.top_margin, sizes.left_margin, sizes.top_margin + sizes.height, sizes.left_margin + sizes.width),
@@ -71,18 +73,21 @@ def _calibration(raw: rawpy.RawPy) -> Calibration:
         black=tuple(float(raw.black_level_per_channel[place]) for place in places or [0]),
         white=raw.white_level,
         neutral=tuple(min(gains) / gain for gain in gains) if min(gains) > 0 else None,
+        balanced=balance,
         matrix=matrix if matrix.any() else None,
         flip=sizes.flip,
         lens=raw.lens.model,
     )
 
 
-def _sensor(raw: rawpy.RawPy, samples: np.ndarray, scale: int) -> np.ndarray:
-    numbers = raw.raw_image.astype(np.uint32)
-    numbers *= scale
-    top, left = raw.sizes.top_margin, raw.sizes.left_margin
+def _sensor(photo: RawPhoto, samples: np.ndarray, scale: int) -> np.ndarray:
+    """All that the sensor gave, times the scale, with the visible part replaced."""
+    if photo.sensor is None or photo.sensor.shape == samples.shape:
+        return samples
+    numbers = np.minimum(photo.sensor.astype(np.uint32) * scale, 65535).astype(np.uint16)
+    top, left = photo.corner
     numbers[top : top + samples.shape[0], left : left + samples.shape[1]] = samples
-    return np.minimum(numbers, 65535, out=numbers).astype(np.uint16)
+    return numbers
 
 
 def camera_colors(photo: Photo) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +134,9 @@ def preview(data: bytes) -> np.ndarray:
     try:
         with opened(data, "the DNG") as raw:
             balance, _ = white_balance(raw)
-            pixels = raw.postprocess(use_camera_wb=balance, half_size=True, user_flip=0, no_auto_bright=True)
+            pixels = raw.postprocess(
+                use_camera_wb=balance, half_size=True, user_flip=0, no_auto_bright=True, gamma=SRGB_CURVE
+            )
     except ReadError as error:
         raise WriteError(f"a DNG that does not read back: {error}; please report it") from error
     pixels = pixels if pixels.ndim == 3 and pixels.shape[2] == 3 else np.repeat(np.atleast_3d(pixels)[..., :1], 3, 2)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 
 #: IEC 61966-2-1 as LibRaw takes it (power, slope at black); its own default is BT.709, which no sRGB profile fits.
-_SRGB_CURVE = (2.4, 12.92)
+SRGB_CURVE = (2.4, 12.92)
 _LINEAR = (1.0, 1.0)
 
 #: LibRaw subtracts these makers' own black frames, in sensor numbers, while it develops.
@@ -128,7 +128,7 @@ def develop(photo: RawPhoto, mosaic: np.ndarray, settings: DevelopSettings = AS_
         scale = headroom(photo)
         replace_mosaic(raw, mosaic, scale)
         balance, notes = white_balance(raw)
-        parameters = _parameters(settings, balance, _SRGB_CURVE)
+        parameters = _parameters(settings, balance, SRGB_CURVE)
         fix_levels(parameters, raw, photo, scale)
         pixels = raw.postprocess(parameters)
         aspect = raw.sizes.pixel_aspect

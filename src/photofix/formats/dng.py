@@ -112,8 +112,8 @@ def digest(samples: np.ndarray) -> bytes:
 
 
 def _tile(samples: np.ndarray) -> tuple[int, int]:
-    """Rows and columns of the tiles."""
-    height, width = (min(_TILE, -(-side // 16) * 16) for side in samples.shape[:2])
+    """Rows and columns of the tiles: no more than the picture has: dcraw and LibRaw end a tile's rows with it."""
+    height, width = (max(16, min(_TILE, side // 16 * 16)) for side in samples.shape[:2])
     return height, width
 
 
