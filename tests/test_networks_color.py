@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from photofix import model, weights
 from photofix.networks.colorizer_eccv16 import ColorizerECCV16
 from photofix.networks.colorizer_siggraph17 import ColorizerSIGGRAPH17
 from photofix.networks.ddcolor import DDColor
@@ -21,7 +22,7 @@ SMALL: dict[str, Callable[[], nn.Module]] = {
     "colorizer_eccv16": lambda: ColorizerECCV16(width=4, colors=12),
     "colorizer_siggraph17": lambda: ColorizerSIGGRAPH17(width=4, colors=8),
 }
-LARGE = {"depths": (3, 3, 27, 3), "widths": (192, 384, 768, 1536)}
+ENTRIES = weights.manifest()
 
 
 def filled(network: nn.Module, phase: float = golden.PHASE) -> nn.Module:
@@ -66,7 +67,7 @@ def test_small_configurations_answer_as_on_record(name: str) -> None:
 
 def test_ddcolor_answers_as_the_published_code(shared: Path) -> None:
     expected = golden.published(shared, "ddcolor_tiny")
-    network = DDColor()
+    network = model.build(ENTRIES["ddcolor-tiny"])
     assert golden.state(network) == expected.state
     # The record's picture has three planes that differ, so it tells their order too.
     answer = answer_to(filled(network, expected.phase), expected.picture)
@@ -74,20 +75,13 @@ def test_ddcolor_answers_as_the_published_code(shared: Path) -> None:
     assert golden.distance(answer[:, :, ::4, ::4], expected.answer) < 1e-4
 
 
-@pytest.mark.parametrize(
-    ("build", "published", "keys"),
-    [(DDColor, 220_372_845, 440), (lambda: DDColor(**LARGE), 911_914_869, 602)],
-    ids=["tiny", "large"],
-)
-def test_ddcolor_files_hold_as_many_bytes_as_the_networks_numbers(
-    build: Callable[[], nn.Module], published: int, keys: int
-) -> None:
+@pytest.mark.parametrize("name", ["ddcolor-tiny", "ddcolor"])
+def test_ddcolor_files_hold_as_many_bytes_as_the_networks_numbers(name: str) -> None:
     """What a file holds beyond the numbers is its bookkeeping: a few hundred bytes for each name."""
     with torch.device("meta"):
-        state = build().state_dict()
-    assert len(state) == keys
-    bookkeeping = published - sum(values.numel() * values.element_size() for values in state.values())
-    assert 200 * keys < bookkeeping < 600 * keys
+        state = model.build(ENTRIES[name]).state_dict()
+    numbers = sum(values.numel() * values.element_size() for values in state.values())
+    assert 200 < (ENTRIES[name].size - numbers) / len(state) < 600
 
 
 def test_a_spectral_convolution_has_norm_one() -> None:
@@ -150,7 +144,8 @@ def test_hints_change_the_answer_and_none_is_no_hint() -> None:
 @pytest.mark.parametrize("name", ["colorizer_eccv16", "colorizer_siggraph17"])
 def test_zhangs_key_names_are_those_of_their_code(name: str) -> None:
     """Not checked against the files, which are not at hand: names as in the code the authors publish."""
-    state = golden.state({"colorizer_eccv16": ColorizerECCV16, "colorizer_siggraph17": ColorizerSIGGRAPH17}[name]())
+    (entry,) = (entry for entry in ENTRIES.values() if entry.network == name)
+    state = golden.state(model.build(entry))
     expected = {
         "colorizer_eccv16": {
             "model1.0.weight": (64, 1, 3, 3),
@@ -184,6 +179,14 @@ def test_sides_may_be_any_multiple(name: str) -> None:
     answer = answer_to(network, picture)
     assert answer.shape == (2, 2, 2 * multiple, 3 * multiple)
     torch.testing.assert_close(answer[1:], answer_to(network, picture[1:]), atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ddcolor-tiny", "ddcolor", "zhang-eccv16", "zhang-siggraph17"])
+def test_colors_hang_on_the_whole_picture(name: str) -> None:
+    entry = ENTRIES[name]
+    assert (entry.task, entry.gives, entry.view) == ("colorize", "ab", "whole")
+    # Shown at the side that it was trained at: a larger one has its things at another scale.
+    assert 256 <= entry.tile <= 512
 
 
 def test_ddcolor_weighs_the_whole_picture() -> None:

@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from photofix import model, weights
+from photofix.device import Place
 from photofix.networks.cidnet import CIDNet
 from photofix.networks.expandnet import ExpandNet
 from photofix.networks.iat import IAT
@@ -29,22 +31,22 @@ SMALL: dict[str, tuple[Callable[[], nn.Module], int]] = {
     "retinexformer": (lambda: Retinexformer(width=8, blocks=(1, 1, 2)), 16),
     "expandnet": (lambda: ExpandNet(width=4), 16),
 }
+ENTRIES = weights.manifest()
 FILES = {
-    "low-light/sci_easy.pt": SCI,
-    "low-light/sci_medium.pt": SCI,
-    "low-light/sci_difficult.pt": SCI,
-    "low-light/iat_lol_v1.pth": IAT,
-    "low-light/iat_exposure.pth": IAT,
-    "low-light/zero_dce.pth": ZeroDCE,
-    "hdr/expandnet.pth": ExpandNet,
+    "sci-easy": "low-light/sci_easy.pt",
+    "sci-medium": "low-light/sci_medium.pt",
+    "sci-difficult": "low-light/sci_difficult.pt",
+    "iat-lol": "low-light/iat_lol_v1.pth",
+    "iat-exposure": "low-light/iat_exposure.pth",
+    "zero-dce": "low-light/zero_dce.pth",
+    "expandnet": "hdr/expandnet.pth",
 }
+CPU = Place(torch.device("cpu"), torch.float32, "for tests")
 
 
-def released(shared: Path, file: str) -> nn.Module:
-    """The network with its released weights, all of them: loading is strict."""
-    network = FILES[file]()
-    network.load_state_dict(torch.load(shared / "published" / file, map_location="cpu", weights_only=True))
-    return network.eval().requires_grad_(False)
+def released(shared: Path, name: str) -> nn.Module:
+    """An entry's network with its released weights, every one of them in its place."""
+    return model.load(ENTRIES[name], shared / "published" / FILES[name], CPU).network
 
 
 def decoded(file: Path, side: int | None = None) -> np.ndarray:
@@ -80,11 +82,14 @@ def test_small_configurations_answer_as_on_record(name: str) -> None:
     assert golden.distance(answer, golden.recorded(name)) < 1e-4
 
 
-@pytest.mark.parametrize(("name", "build"), [("hvi_cidnet", CIDNet), ("retinexformer_lol", Retinexformer)])
-def test_answers_are_those_of_the_published_code(shared: Path, name: str, build: type[nn.Module]) -> None:
+@pytest.mark.parametrize(
+    ("name", "build", "entry"),
+    [("hvi_cidnet", CIDNet, "cidnet-lol"), ("retinexformer_lol", Retinexformer, "retinexformer-lol")],
+)
+def test_answers_are_those_of_the_published_code(shared: Path, name: str, build: type[nn.Module], entry: str) -> None:
     expected = golden.published(shared, name)
     network = build()
-    assert golden.state(network) == expected.state
+    assert golden.state(network) == golden.state(model.build(ENTRIES[entry])) == expected.state
     answer = answer_to(golden.fill(network, expected.phase), expected.picture)
     assert golden.distance(answer, expected.answer) < 1e-4
 
@@ -97,7 +102,7 @@ def test_answers_are_those_of_the_published_code(shared: Path, name: str, build:
     [("easy", "0016.png"), ("easy", "0528.png"), ("difficult", "2015_02057.jpg"), ("difficult", "NPE_89.png")],
 )
 def test_sci_answers_as_its_authors_pictures(shared: Path, kind: str, file: str) -> None:
-    network = released(shared, f"low-light/sci_{kind}.pt")
+    network = released(shared, f"sci-{kind}")
     folder = shared / "eval" / "sci_golden" / kind
     answer = answer_to(network, to_tensor(decoded(folder / "input" / file)))
     expected = decoded((folder / "output" / file).with_suffix(".webp"))
@@ -110,7 +115,7 @@ def test_sci_answers_as_its_authors_pictures_where_jpeg_decoders_agree(shared: P
 
     Where an 8 x 8 block of chroma holds one color only, all decoders agree on what lies well inside it.
     """
-    network = released(shared, "low-light/sci_medium.pt")
+    network = released(shared, "sci-medium")
     folder = shared / "eval" / "sci_golden" / "medium"
     answer = answer_to(network, to_tensor(decoded(folder / "input" / file)))
     expected = decoded((folder / "output" / file).with_suffix(".webp"))
@@ -141,7 +146,7 @@ def plain_blocks(file: Path) -> np.ndarray:
 
 def test_sci_runs_one_stage_of_what_its_files_hold(shared: Path) -> None:
     """One module stands in them under two names, and the network of the training's calibration changes nothing."""
-    network = released(shared, "low-light/sci_easy.pt")
+    network = released(shared, "sci-easy")
     state = network.state_dict()
     assert len(state) == 83
     assert all(
@@ -160,17 +165,17 @@ def test_sci_runs_one_stage_of_what_its_files_hold(shared: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "gain"),
+    ("name", "gain"),
     [
-        ("low-light/sci_easy.pt", 3.0),
-        ("low-light/sci_medium.pt", 6.0),
-        ("low-light/sci_difficult.pt", 6.0),
-        ("low-light/iat_lol_v1.pth", 6.0),
-        ("low-light/zero_dce.pth", 6.0),
+        ("sci-easy", 3.0),
+        ("sci-medium", 6.0),
+        ("sci-difficult", 6.0),
+        ("iat-lol", 6.0),
+        ("zero-dce", 6.0),
     ],
 )
-def test_dark_photographs_come_nearer_to_well_exposed_ones(shared: Path, file: str, gain: float) -> None:
-    network = released(shared, file)
+def test_dark_photographs_come_nearer_to_well_exposed_ones(shared: Path, name: str, gain: float) -> None:
+    network = released(shared, name)
     gains, kept = [], []
     for number in (0, 4, 8, 12):
         folder = shared / "eval" / "sice_pairs"
@@ -193,10 +198,10 @@ def gradient(picture: np.ndarray) -> np.ndarray:
     return np.diff(np.log(picture.mean(axis=2) + 0.05), axis=1).ravel()
 
 
-@pytest.mark.parametrize("file", ["low-light/sci_medium.pt", "low-light/zero_dce.pth"])
-def test_plain_pictures_brighten_and_keep_their_order(shared: Path, file: str) -> None:
+@pytest.mark.parametrize("name", ["sci-medium", "zero-dce"])
+def test_plain_pictures_brighten_and_keep_their_order(shared: Path, name: str) -> None:
     """Of plain gray pictures a brighter one stays the brighter one; none gets darker, black and white stay."""
-    network = released(shared, file)
+    network = released(shared, name)
     levels = torch.linspace(0, 1, 33)
     # At the middle of a picture larger than the reach, so that its border does not count.
     answers = answer_to(network, levels[:, None, None, None].expand(-1, 3, 17, 17))[:, :, 8, 8].mean(1)
@@ -209,7 +214,7 @@ def test_plain_pictures_brighten_and_keep_their_order(shared: Path, file: str) -
 
 def test_exposure_is_corrected_both_ways(shared: Path) -> None:
     """Photographs exposed three stops apart come out nearly alike."""
-    network = released(shared, "low-light/iat_exposure.pth")
+    network = released(shared, "iat-exposure")
     before, after = [], []
     for number in (10, 20, 30):
         photograph = decoded(sorted((shared / "eval/cbsd68").glob("*.webp"))[number], 200) / 255
@@ -223,7 +228,7 @@ def test_exposure_is_corrected_both_ways(shared: Path) -> None:
 
 def test_expandnet_answers_light(shared: Path) -> None:
     """In the middle range it undoes the sRGB curve; bright pixels are spread further than the curve alone would."""
-    network = released(shared, "hdr/expandnet.pth")
+    network = released(shared, "expandnet")
     for name in ("02", "07", "12"):
         pixels = decoded(shared / "eval/sice_pairs" / f"{name}_reference.jpg", 256)
         light = answer_to(network, to_tensor(pixels))[0].mean(0).numpy()
@@ -247,15 +252,18 @@ def changed(network: nn.Module, side: int) -> tuple[int, int]:
     return side // 2 - int(rows.min()), int(rows.max()) - side // 2
 
 
-@pytest.mark.parametrize(("build", "reach"), [(SCI, 3), (ZeroDCE, 7)])
-def test_local_networks_reach_as_far_as_the_manifest_says(build: type[nn.Module], reach: int) -> None:
+@pytest.mark.parametrize("name", ["sci-easy", "zero-dce"])
+def test_local_networks_reach_as_far_as_the_manifest_says(name: str) -> None:
     torch.manual_seed(0)
-    assert changed(build().eval(), 33) == (reach, reach)
+    entry = ENTRIES[name]
+    assert changed(model.build(entry).eval(), 33) == (entry.reach, entry.reach)
+    assert entry.view == "tiles"
 
 
 @pytest.mark.parametrize("name", ["iat", "cidnet", "retinexformer", "expandnet"])
 def test_the_others_weigh_the_whole_picture(name: str) -> None:
     assert changed(filled(name), 256) == (128, 127)
+    assert {entry.view for entry in ENTRIES.values() if entry.network == name} == {"whole"}
 
 
 @pytest.mark.parametrize(("name", "reach"), [("iat", 5), ("expandnet", 8)])

@@ -98,7 +98,7 @@ def read(path: Path, name: str, table: Mapping[str, Any]) -> Entry:
         name=name,
         task=fields.take("task", str),
         best_for=fields.take("best_for", str),
-        network=fields.matching("network", r"[a-z_]+", "a module of photofix.networks"),
+        network=fields.matching("network", r"[a-z]\w*", "a module of photofix.networks"),
         arguments=fields.take("arguments", dict, {}),
         embedded=fields.matching("embedded", _FILE, "a file's name", ""),
         sources=_sources(fields),

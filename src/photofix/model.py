@@ -47,6 +47,15 @@ NETWORKS = {
     "nafnet": "NAFNet",
     "restormer": "Restormer",
     "swinir": "SwinIR",
+    "sci": "SCI",
+    "zero_dce": "ZeroDCE",
+    "iat": "IAT",
+    "cidnet": "CIDNet",
+    "retinexformer": "Retinexformer",
+    "ddcolor": "DDColor",
+    "colorizer_eccv16": "ColorizerECCV16",
+    "colorizer_siggraph17": "ColorizerSIGGRAPH17",
+    "expandnet": "ExpandNet",
 }
 
 
