@@ -163,6 +163,11 @@ def test_names_come_from_a_list(source: str) -> None:
         (["noisy.jpg", "out.png", "--roi", "1,2,3"], "give X,Y,W,H"),
         (["noisy.jpg", "out.png", "--jobs", "1:0:1"], "give LOAD:RUN:SAVE"),
         (["noisy.jpg", "out.png", "--sigma", "101"], "from 0 to 100"),
+        (["noisy.jpg", "out.png", "--noise", "0.1"], "give SHOT,READ"),
+        (["noisy.jpg", "out.png", "--noise", "a,b"], "give SHOT,READ"),
+        (["noisy.jpg", "out.png", "--noise", "0,1e-5"], "shot above 0"),
+        (["noisy.jpg", "out.png", "--noise", "nan,1e-5"], "shot above 0"),
+        (["noisy.jpg", "out.png", "--noise", "0.01,1e-5", "--iso", "800"], "contradict each other"),
         (["noisy.jpg", "out.png", "--tile", "7"], "--tile 7"),
         (["noisy.jpg", "out.png", "--bit-depth", "12"], "--bit-depth 12"),
         (["noisy.jpg", "x" * 300 + ".png"], "File name too long"),
@@ -217,6 +222,19 @@ def test_a_raw_file_is_developed_and_cut() -> None:
     assert "model denoise-raw" in ran.err
     assert denoise("in.dng", "part.png", "--iso", "1600", "--roi", "20,10,32,16").status == 0
     assert np.array_equal(picture("part.png").pixels, picture("out.png").pixels[10:26, 20:52])
+
+
+def test_a_raw_files_noise_and_what_stays_of_it_are_the_users_to_say() -> None:
+    mosaic = np.random.default_rng(0).normal(1500, 60, (64, 96)).astype(np.uint16)
+    mosaic[30, 40] = 4000
+    Path("in.dng").write_bytes(cfa_dng(mosaic))
+    ran = denoise("in.dng", "out.png", "-v", "--noise", "0.0016,4e-6")
+    assert "noise_profile [[0.0016, 4e-06]" in ran.err
+    assert "healed {'hot': 1}" in ran.err
+    assert "healed" not in denoise("in.dng", "as-is.png", "-v", "--noise", "0.0016,4e-6", "--no-heal").err
+    assert denoise("in.dng", "grain.png", "--noise", "0.0016,4e-6", "--keep-grain", "1").status == 0
+    clean, grainy = (picture(name).pixels[5:25, 5:90, 1].astype(float).std() for name in ("out.png", "grain.png"))
+    assert grainy > 2 * clean
 
 
 def test_strength_and_sigma_say_how_much() -> None:

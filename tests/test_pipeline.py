@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dng import Calibration, cfa_dng
 
 import photofix
-from photofix import device, pipeline
+from photofix import device, pipeline, raw
 from photofix.errors import UsageError, WeightsError
 from photofix.photo import Photo, RawPhoto
 from photofix.pipeline import Models, Roi, Settings
@@ -135,6 +136,65 @@ def test_a_part_is_the_part_of_the_whole() -> None:
     assert part.shape == (80, 96, 3)
     whole = pipeline.restore(Photo(noisy), Models(Settings(sigma=20, precision="float32"))).photo.pixels
     assert np.abs(part[20:60, 20:70] - whole[50:90, 60:110]).mean() < 0.5 / 255
+
+
+SHOTS = [(pattern, orientation) for pattern in ("RGGB", "GBRG") for orientation in (1, 3, 6, 8)] + [("BGGR", 5)]
+
+
+def shot(pattern: str, orientation: int) -> RawPhoto:
+    """A noisy mosaic of odd size, in need of several small tiles."""
+    rows, columns = np.mgrid[:301, :407]
+    light = 900 + 600 * np.sin(rows / 17) * np.cos(columns / 23) + np.random.default_rng(0).normal(0, 60, rows.shape)
+    photo = raw.read_raw(cfa_dng(light.astype(np.uint16), Calibration(pattern, orientation=orientation)), "shot.dng")
+    assert isinstance(photo, RawPhoto)
+    return photo
+
+
+@pytest.mark.parametrize(("pattern", "orientation"), SHOTS)
+def test_a_part_of_a_mosaic_is_exactly_the_part_of_the_whole_and_runs_fewer_tiles(
+    pattern: str, orientation: int
+) -> None:
+    photo = shot(pattern, orientation)
+    settings = Settings(tile=96, device="cpu", precision="float32", iso=6400)
+    tiles: dict[str, list[int]] = {"whole": [], "part": []}
+    whole = pipeline.restore(photo, Models(settings), tiles["whole"].append).photo.pixels
+    for roi in (Roi(37, 53, 40, 30), Roi(0, 0, 21, 19), Roi(whole.shape[1] - 33, whole.shape[0] - 25, 33, 25)):
+        part = pipeline.restore(photo, Models(replace(settings, roi=roi)), tiles["part"].append).photo.pixels
+        np.testing.assert_array_equal(part, whole[roi.y : roi.y + roi.height, roi.x : roi.x + roi.width])
+        assert len(tiles["part"]) < 0.7 * len(tiles["whole"])
+        tiles["part"].clear()
+
+
+def test_a_part_outside_a_mosaic_is_refused_before_any_work() -> None:
+    done: list[int] = []
+    with pytest.raises(UsageError, match="outside the picture of 301 x 407"):
+        pipeline.restore(shot("RGGB", 6), Models(Settings(roi=Roi(290, 0, 20, 20))), done.append)
+    assert done == []
+
+
+def test_noise_that_the_user_gives_goes_before_all_else() -> None:
+    photo = photofix.open(SAMPLES / "noisy.dng")
+    assert isinstance(photo, RawPhoto)
+    assert pipeline.noise_profile(photo, 100, (0.01, 1e-4)) == [(0.01, 1e-4)] * 4
+    told, strong = (np.asarray(photofix.denoise(photo, noise=noise).pixels) for noise in (None, (0.01, 1e-4)))  # type: ignore[union-attr]
+    assert strong[:100, :100].std() < told[:100, :100].std()
+
+
+def test_what_a_sensor_does_wrong_is_healed_unless_forbidden() -> None:
+    photo = shot("RGGB", 1)
+    mosaic = photo.mosaic.copy()
+    mosaic[100, 150] = 4000
+    hot = replace(photo, mosaic=mosaic)
+    models = [Models(Settings(device="cpu", iso=6400, heal=heal)) for heal in (True, False)]
+    healed, left = (pipeline.restore(hot, one) for one in models)
+    sound = pipeline.restore(photo, models[0])
+    assert healed.facts["healed"] == {"hot": 1}
+    assert "healed" not in {**left.facts, **sound.facts}
+    around = np.s_[90:111, 140:161]
+    assert np.abs(healed.photo.pixels[around].astype(int) - sound.photo.pixels[around]).max() < 3000
+    assert np.abs(left.photo.pixels[around].astype(int) - sound.photo.pixels[around]).max() > 6000
+    developed = pipeline.restore(hot, Models(Settings(device="cpu", iso=6400, model="denoise", sigma=1))).photo.pixels
+    assert np.abs(developed[around].astype(int) - sound.photo.pixels[around]).max() < 20_000
 
 
 def test_a_part_outside_the_picture_is_refused() -> None:

@@ -56,6 +56,10 @@ def denoise(
     *,
     sigma: float | np.ndarray | Literal["auto"] = "auto",
     strength: float = 1.0,
+    keep_grain: float = 0.0,
+    iso: int | Literal["auto"] = "auto",
+    noise: tuple[float, float] | None = None,
+    heal: bool = True,
     model: str | None = None,
     weights: str | Path | None = None,
     device: str = "auto",
@@ -70,6 +74,11 @@ def denoise(
             with white at 255, 65535 or 1 (not clipped); a fourth channel is alpha and is passed on.
         sigma: the noise's standard deviation in 8-bit units, 0-100; "auto" measures it; an (H, W) array is a map.
         strength: 0 returns the input, 1 what the network says, between them a blend.
+        keep_grain: 0-1, the share of the luminance noise that stays; color noise goes all the same.
+        iso, noise: of a RAW photo, the sensitivity that its noise is taken from, or its (shot, read) as in a DNG's
+            NoiseProfile: variance = shot * signal + read with black 0 and white 1; by default what the file says, else
+            what the mosaic shows.
+        heal: whether a RAW photo's stuck photosites, stripes and drifting black are corrected.
         model, weights: another network of the manifest, other weights for it.
         device: auto, cpu, cuda, cuda:1, mps. precision: auto, float32, bfloat16, float16. tile: auto, none, or pixels.
         dng: for RAW: not to be developed but saved as a DNG, with its mosaic (cfa) or without (linear).
@@ -85,6 +94,10 @@ def denoise(
         precision=precision,
         tile=tile,
         strength=strength,
+        keep_grain=keep_grain,
+        iso=iso,
+        noise=noise,
+        heal=heal,
         dng=dng,
     )
     return pipeline.restore_any(image, settings, sigma)

@@ -18,7 +18,7 @@ from photofix.device import Place, free_memory
 from photofix.errors import DeviceError, PhotofixError, WeightsError
 from photofix.noise import SigmaAt
 from photofix.photo import white
-from photofix.tiles import Progress, Tiling
+from photofix.tiles import Part, Progress, Tiling
 from photofix.weights import Entry
 
 #: --tile: what fits and is fast, the whole picture at once, or a side in pixels.
@@ -68,7 +68,7 @@ class Model:
     """A network ready to run.
 
     entry says what it takes and gives; tile is the user's wish; note is told what the user should know of an answer,
-    the same words perhaps more than once.
+    the same words perhaps more than once; part is what is wanted of a picture: the rest of an answer means nothing.
     """
 
     network: nn.Module
@@ -76,6 +76,7 @@ class Model:
     place: Place
     tile: Tile = "auto"
     note: Callable[[str], None] = _unheard
+    part: Part | None = None
 
     def __call__(
         self, pixels: np.ndarray, sigma: float | SigmaAt, strength: float = 1.0, progress: Progress | None = None
@@ -97,7 +98,7 @@ class Model:
             level = sigma(rows, columns) if callable(sigma) else sigma
             return self._residual(pixels[rows, columns], level)
 
-        restored = np.empty_like(pixels)
+        restored = np.empty_like(pixels) if self.part is None else pixels.copy()
         for top, band in self._bands(residual, pixels, progress):
             rows = slice(top, top + len(band))
             restored[rows] = _add(pixels[rows], band, strength)
@@ -148,7 +149,7 @@ class Model:
             self._check_view((rows, columns), (height, width))
             return part(rows, columns)
 
-        return tiles.run(checked, height, width, self.tiling(height, width), progress)
+        return tiles.run(checked, height, width, self.tiling(height, width), progress, self.part)
 
     def _answer(self, pixels: np.ndarray) -> np.ndarray:
         """The network's own words on a tile (h, w, C): (h, w, K) float32."""

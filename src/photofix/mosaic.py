@@ -43,6 +43,15 @@ def places(pattern: str) -> tuple[int, ...]:
     return tuple(2 * ((row + top) % 2) + (column + left) % 2 for row in (0, 1) for column in (0, 1))
 
 
+def part_of_planes(pattern: str, rows: slice, columns: slice) -> tuple[slice, slice]:
+    """The rows and columns of pack()'s planes that hold a part of the mosaic."""
+    top, left = _origin(pattern)
+    return (
+        slice((rows.start + top) // 2, (rows.stop + top + 1) // 2),
+        slice((columns.start + left) // 2, (columns.stop + left + 1) // 2),
+    )
+
+
 def to_planes(photo: RawPhoto) -> np.ndarray:
     """The photo's mosaic as planes (4, h, w) float32 with black at 0 and white at 1; below black is kept."""
     planes = pack(photo.mosaic, photo.pattern).astype(np.float32)

@@ -51,7 +51,7 @@ class Photo:
 class RawPhoto:
     """A camera's mosaic and what is needed to develop it.
 
-    mosaic: (H, W) uint16, the visible area as LibRaw gives it, sensor numbers.
+    mosaic: (H, W) uint16, the visible area as LibRaw gives it, sensor numbers; float32 where it was corrected.
     pattern: the 2 x 2 color filter at the mosaic's top left corner, row by row: "RGGB", "BGGR", "GRBG" or "GBRG".
     black: black level of the four places of the pattern, in sensor numbers.
     white: the sensor number of clipping.
@@ -61,6 +61,7 @@ class RawPhoto:
     data: the whole RAW file, from which it is developed.
     balance: gains of red, green (1) and blue that make gray neutral, as shot, else in daylight.
     flip: how LibRaw turns it upright: 4 swaps rows and columns, 2 reverses rows, 1 columns, in this order.
+    aspect: how much higher than wide its pixels are; LibRaw makes them square.
     sensor: (H', W') uint16, all that was read out, of which the mosaic is a part; None where that is not known.
     corner: row and column of the sensor where the mosaic begins.
     masked: the parts of the sensor that no light reaches, as far as the file tells or its margins let us hope.
@@ -77,6 +78,7 @@ class RawPhoto:
     camera: str = ""
     balance: tuple[float, float, float] = (1.0, 1.0, 1.0)
     flip: int = 0
+    aspect: float = 1.0
     sensor: np.ndarray | None = None
     corner: tuple[int, int] = (0, 0)
     masked: tuple[Area, ...] = ()

@@ -5,23 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 
-from photofix import checkpoint, device, model, negative, noise, raw, weights, zoo
+from photofix import checkpoint, device, model, negative, noise, raw, sensor, weights, zoo
 from photofix.device import Place
 from photofix.errors import UsageError
 from photofix.model import Model, Tile
-from photofix.mosaic import to_planes
+from photofix.mosaic import part_of_planes, to_planes
 from photofix.networks.level import CELL
 from photofix.noise import SigmaAt
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.tasks import denoise
-from photofix.tiles import Progress, count
+from photofix.tiles import Part, Progress, count
 
 Auto = Literal["auto"]
 Shown = TypeVar("Shown", Photo, Negative, Photo | Negative)
@@ -41,9 +41,11 @@ class Roi:
 class Settings:
     """What to do with a photo; the same for all photos of a run.
 
-    sigma: noise level in 8-bit units, 0-100, or auto; iso: sensitivity that a RAW file's noise is taken from, or auto
-    (its own noise profile, else an estimate). exposure: EV by which a RAW file is developed brighter. dng: a RAW file
-    is not developed: its mosaic, or linear, its demosaiced colors, go into a DNG.
+    sigma: noise level in 8-bit units, 0-100, or auto. noise: (shot, read) of a RAW file, with black 0 and white 1;
+    iso: sensitivity that they are taken from, or auto (the file's own noise profile, else an estimate). heal: whether
+    stuck photosites, stripes and drifting black of a sensor are corrected. keep_grain: share of the luminance noise
+    that stays. exposure: EV by which a RAW file is developed brighter. dng: a RAW file is not developed: its mosaic, or
+    linear, its demosaiced colors, go into a DNG.
     """
 
     model: str | None = None
@@ -55,6 +57,9 @@ class Settings:
     strength: float = 1.0
     sigma: float | Auto = "auto"
     iso: int | Auto = "auto"
+    noise: tuple[float, float] | None = None
+    heal: bool = True
+    keep_grain: float = 0.0
     exposure: float = 0.0
     roi: Roi | None = None
     offline: bool = False
@@ -143,7 +148,7 @@ def restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None =
         restored = _restore_linear(photo, models, progress)
     else:
         # A network for finished pictures was asked for: develop first.
-        shown = _developed(photo, photo.mosaic, settings) if isinstance(photo, RawPhoto) else _exposed(photo, settings)
+        shown = _shown(photo, settings) if isinstance(photo, RawPhoto) else _exposed(photo, settings)
         restored = _restore_picture(cropped(shown, settings.roi), models, progress)
     result = restored.photo
     height, width = (result.pixels if isinstance(result, Photo) else result.samples).shape[:2]
@@ -175,7 +180,8 @@ def _restore_picture(photo: Photo, models: Models, progress: Progress | None) ->
             f"model '{network.entry.name}' takes RAW mosaics only: leave --model out for finished pictures"
         )
     sigma, typical = noise_level(photo, models, progress)
-    restored = denoise.denoise(photo, network, sigma, models.settings.strength, progress)
+    settings = models.settings
+    restored = denoise.denoise(photo, network, sigma, settings.strength, progress, settings.keep_grain)
     return Restored(_noted(restored, notes), _facts(network, photo.pixels.shape, round(typical * 255, 2)))
 
 
@@ -197,16 +203,21 @@ def noise_level(photo: Photo, models: Models, progress: Progress | None = None) 
 
 def _restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> Restored:
     notes: list[str] = []
-    network = replace(models.get("denoise", is_raw=True), note=notes.append)
-    profiles = noise_profile(photo, models.settings.iso)
-    mosaic = denoise.denoise_raw(photo, network, profiles, models.settings.strength, progress)
+    settings = models.settings
+    network = replace(models.get("denoise", is_raw=True), note=notes.append, part=_wanted(photo, settings.roi))
+    profiles = noise_profile(photo, settings.iso, settings.noise)
+    healed, flaws = sensor.heal(photo, profiles) if settings.heal else (photo, sensor.Flaws())
+    mosaic = denoise.denoise_raw(healed, network, profiles, settings.strength, progress, settings.keep_grain)
     samples, scale = raw.stored(photo, mosaic, profiles)
-    shown = _finished(photo, samples, scale, profiles, models.settings)
-    if models.settings.sigma != "auto":
-        notes.append("--sigma is for finished pictures; for RAW give --iso")
+    shown = _finished(photo, samples, scale, profiles, settings)
+    if settings.sigma != "auto":
+        notes.append("--sigma is for finished pictures; for RAW give --iso or --noise")
     height, width = photo.mosaic.shape
     facts = _facts(network, (height // 2, width // 2, 4), None)
-    return Restored(_noted(shown, notes), facts | {"noise_profile": [list(pair) for pair in profiles]})
+    facts |= {"noise_profile": [list(pair) for pair in profiles]}
+    if flaws:
+        facts["healed"] = {name: round(much, 2) for name, much in asdict(flaws).items() if much}
+    return Restored(_noted(shown, notes), facts)
 
 
 def _finished(
@@ -220,8 +231,21 @@ def _finished(
     return Negative(photo, samples, scale, settings.dng == "linear", left)
 
 
-def noise_profile(photo: RawPhoto, iso: int | Auto) -> Sequence[tuple[float, float]]:
+def _wanted(photo: RawPhoto, roi: Roi | None) -> Part | None:
+    """What of a mosaic's planes the region needs: the network runs over the tiles there, and LibRaw over all."""
+    if roi is None or photo.aspect != 1:
+        return None
+    _check_region(roi, *raw.upright_size(photo))
+    rows, columns = slice(roi.y, roi.y + roi.height), slice(roi.x, roi.x + roi.width)
+    return part_of_planes(photo.pattern, *raw.decisive(photo, rows, columns))
+
+
+def noise_profile(
+    photo: RawPhoto, iso: int | Auto, given: tuple[float, float] | None = None
+) -> Sequence[tuple[float, float]]:
     """(shot, read) of a mosaic's four places: as the user says, else as the file says, else as the mosaic shows."""
+    if given:
+        return [given] * 4
     if iso != "auto":
         return [noise.profile_for_iso(iso)] * 4
     return photo.noise or [_plausible(noise.estimate_profile(to_planes(photo)), photo.iso)] * 4
@@ -234,6 +258,14 @@ def _plausible(profile: tuple[float, float], iso: int | None) -> tuple[float, fl
     typical = noise.profile_for_iso(iso)
     excess = (0.2 * profile[0] + profile[1]) / (0.2 * typical[0] + typical[1])
     return typical if excess > 6 else profile
+
+
+def _shown(photo: RawPhoto, settings: Settings) -> Photo:
+    """The photo developed as it is, healed."""
+    if settings.heal:
+        healed = sensor.heal(photo, noise_profile(photo, settings.iso, settings.noise))[0]
+        return _developed(photo, healed.mosaic, settings)
+    return _developed(photo, photo.mosaic, settings)
 
 
 def _developed(photo: RawPhoto, mosaic: np.ndarray, settings: Settings) -> Photo:
@@ -261,7 +293,12 @@ def cropped(photo: Photo, roi: Roi | None) -> Photo:
     """The part of a photo inside the region; UsageError where it lies outside."""
     if roi is None:
         return photo
-    height, width = photo.pixels.shape[:2]
+    _check_region(roi, *photo.pixels.shape[:2])
+    part = (slice(roi.y, roi.y + roi.height), slice(roi.x, roi.x + roi.width))
+    return replace(photo, pixels=photo.pixels[part], alpha=None if photo.alpha is None else photo.alpha[part])
+
+
+def _check_region(roi: Roi, height: int, width: int) -> None:
     if (
         roi.x < 0
         or roi.y < 0
@@ -273,8 +310,6 @@ def cropped(photo: Photo, roi: Roi | None) -> Photo:
         raise UsageError(
             f"--roi {roi.x},{roi.y},{roi.width},{roi.height} lies outside the picture of {width} x {height}"
         )
-    part = (slice(roi.y, roi.y + roi.height), slice(roi.x, roi.x + roi.width))
-    return replace(photo, pixels=photo.pixels[part], alpha=None if photo.alpha is None else photo.alpha[part])
 
 
 def restore_any(
@@ -309,4 +344,6 @@ def _restore_with(photo: Photo | RawPhoto, settings: Settings, sigma: float | np
         raise UsageError(f"a map of sigma, here {sigma.shape}, has a finished picture's height and width")
     levels = (sigma / 255).astype(np.float32)
     network = _kept_models(settings).get("denoise")
-    return denoise.denoise(photo, network, lambda rows, columns: levels[rows, columns], settings.strength)
+    return denoise.denoise(
+        photo, network, lambda rows, columns: levels[rows, columns], settings.strength, keep_grain=settings.keep_grain
+    )

@@ -39,6 +39,12 @@ _LINEAR = (1.0, 1.0)
 #: LibRaw subtracts these makers' own black frames, in sensor numbers, while it develops.
 _BLACK_FROM_MAKER = ("Phase One", "Leaf")
 
+#: Bits of LibRaw's flip.
+_SWAP, _REVERSE_ROWS, _REVERSE_COLUMNS = 4, 2, 1
+
+#: How far a sample of the mosaic can influence the developed picture, with room to spare.
+_DEMOSAIC_REACH = 16
+
 #: Columns and rows of a margin that are left out beside the visible area.
 _STRAY = 4
 
@@ -103,6 +109,7 @@ def read_raw(data: bytes, name: str, settings: DevelopSettings = AS_EXPOSED) -> 
             camera=_camera(directories),
             balance=_balance(raw),
             flip=raw.sizes.flip,
+            aspect=raw.sizes.pixel_aspect,
             sensor=sensor,
             corner=corner,
             masked=_masked(raw, directories),
@@ -165,6 +172,28 @@ def _fineness(photo: RawPhoto, noise: Sequence[tuple[float, float]]) -> int:
     variance = min((read * (photo.white - black) ** 2 for (_, read), black in zip(noise, photo.black, strict=True)))
     at_black = np.sqrt(variance + 1 / 12)  # that of rounding to the sensor's numbers comes with it
     return next((steps for steps in (1, 2) if 1 / steps <= at_black / 2), _FINEST)
+
+
+def upright_size(photo: RawPhoto) -> tuple[int, int]:
+    """Height and width of what develop() gives, where pixels are square."""
+    height, width = photo.mosaic.shape
+    return (width, height) if photo.flip & _SWAP else (height, width)
+
+
+def decisive(photo: RawPhoto, rows: slice, columns: slice) -> tuple[slice, slice]:
+    """The rows and columns of the mosaic that decide on a part of the upright picture: demosaicing looks around."""
+    height, width = photo.mosaic.shape
+    if photo.flip & _SWAP:
+        rows, columns = columns, rows
+    if photo.flip & _REVERSE_ROWS:
+        rows = slice(height - rows.stop, height - rows.start)
+    if photo.flip & _REVERSE_COLUMNS:
+        columns = slice(width - columns.stop, width - columns.start)
+    return _widened(rows, height), _widened(columns, width)
+
+
+def _widened(part: slice, size: int) -> slice:
+    return slice(max(0, part.start - _DEMOSAIC_REACH), min(size, part.stop + _DEMOSAIC_REACH))
 
 
 def srgb_profile() -> bytes:

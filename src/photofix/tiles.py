@@ -19,6 +19,9 @@ from photofix.errors import DeviceError
 Answer = Callable[[slice, slice], np.ndarray]
 Progress = Callable[[int], None]
 
+#: Rows and columns of a picture.
+Part = tuple[slice, slice]
+
 #: Below this a tile is not halved any more when memory runs out.
 SMALLEST = 32
 
@@ -49,6 +52,10 @@ class Span:
     stop: int
     first: int
     last: int
+
+    def whole(self, length: int) -> bool:
+        """Whether it answers for all of an axis."""
+        return (self.first, self.last) == (0, length)
 
 
 def spans(length: int, tiling: Tiling) -> list[Span]:
@@ -82,35 +89,47 @@ def count(height: int, width: int, tiling: Tiling) -> int:
 
 
 def run(
-    answer: Answer, height: int, width: int, tiling: Tiling, progress: Progress | None = None
+    answer: Answer,
+    height: int,
+    width: int,
+    tiling: Tiling,
+    progress: Progress | None = None,
+    part: Part | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the whole answer as bands of finished rows: (top row, (rows, width, C) float32).
 
     Only a band and the rows that the next one fades into are held. When memory runs out a tile is halved and the
     work goes on from there; DeviceError when even the smallest does not fit.
+
+    part: rows and columns that are wanted. Tiles that say nothing of them are left out, the others are as ever: inside
+        the part the answer is the same, outside it means nothing.
     """
-    columns = spans(width, tiling)
-    rows = spans(height, tiling)
+    columns = [span for span in spans(width, tiling) if part is None or _meets(span, part[1])]
+    rows = [span for span in spans(height, tiling) if part is None or _meets(span, part[0])]
     carried: np.ndarray | None = None
     smaller = _Halving(answer, tiling)
     for index, row in enumerate(rows):
         band: np.ndarray | None = None
         for column in columns:
-            part = smaller(row, column)
+            found = smaller(row, column)
             if band is None:
-                band = np.zeros((row.last - row.first, width, part.shape[2]), np.float32)
+                band = np.zeros((row.last - row.first, width, found.shape[2]), np.float32)
             weight = _ramp(column, tiling.fade, width)[None, :, None]
-            band[:, column.first : column.last] += part if len(columns) == 1 else part * weight
+            band[:, column.first : column.last] += found if column.whole(width) else found * weight
             if progress:
                 progress((row.last - row.first) * (column.last - column.first))
         assert band is not None
-        if len(rows) > 1:
+        if not row.whole(height):
             band *= _ramp(row, tiling.fade, height)[:, None, None]
         if carried is not None:
             band[: len(carried)] += carried
         done = len(band) if index == len(rows) - 1 else rows[index + 1].first - row.first
         carried = band[done:].copy()
         yield row.first, band[:done]
+
+
+def _meets(span: Span, part: slice) -> bool:
+    return bool(span.first < part.stop and part.start < span.last)
 
 
 def _ramp(span: Span, fade: int, length: int) -> np.ndarray:

@@ -16,6 +16,18 @@ def denoise(
     iso: Annotated[
         str, typer.Option("--iso", metavar="auto|N", help="Sensitivity that a RAW file's noise is taken from.")
     ] = "auto",
+    noise: Annotated[
+        str | None,
+        typer.Option(
+            "--noise",
+            metavar="SHOT,READ",
+            help="A RAW file's noise: variance = SHOT * signal + READ, black 0 and white 1.",
+            show_default=False,
+        ),
+    ] = None,
+    heal: Annotated[
+        bool, typer.Option("--heal/--no-heal", help="Correct a sensor's stuck photosites, stripes and drifting black.")
+    ] = True,
     exposure: Annotated[float, typer.Option("--exposure", metavar="EV", help="Develop RAW brighter or darker.")] = 0.0,
     output: options.Output = None,
     overwrite: options.Overwrite = False,
@@ -30,6 +42,7 @@ def denoise(
     precision: options.Precision = "auto",
     tile: options.Tile = "auto",
     strength: options.Strength = 1.0,
+    keep_grain: options.KeepGrain = 0.0,
     offline: options.Offline = False,
     format: options.Format = None,
     dng: options.Dng = None,
@@ -62,6 +75,8 @@ def denoise(
     sensitivity = options.number_or_auto(iso, "--iso", 25, 4_000_000)
     if not -8 <= exposure <= 8:
         raise UsageError(f"--exposure {exposure}: give a number of EV from -8 to 8")
+    if noise is not None and sensitivity != "auto":
+        raise UsageError("--noise and --iso contradict each other: both say how noisy a RAW file is; give one")
     settings = pipeline.Settings(
         model=model,
         weights=weights,
@@ -72,6 +87,9 @@ def denoise(
         strength=strength,
         sigma=options.number_or_auto(sigma, "--sigma", 0, 100),
         iso="auto" if sensitivity == "auto" else int(sensitivity),
+        noise=None if noise is None else options.noise_of(noise),
+        heal=heal,
+        keep_grain=keep_grain,
         exposure=exposure,
         roi=pipeline.Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
         offline=offline,

@@ -81,6 +81,12 @@ Tile = Annotated[
 Strength = Annotated[
     float, typer.Option("--strength", min=0, max=1, help="Share of the change that is made.", rich_help_panel=_NETWORK)
 ]
+KeepGrain = Annotated[
+    float,
+    typer.Option(
+        "--keep-grain", min=0, max=1, help="Share of the luminance noise that stays.", rich_help_panel=_NETWORK
+    ),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Send no request.", rich_help_panel=_NETWORK)]
 
 Format = Annotated[
@@ -154,6 +160,20 @@ def number_or_auto(text: str, option: str, low: float, high: float) -> float | L
     if not low <= value <= high:
         raise UsageError(f"{option} {text}: give a number from {low:g} to {high:g}, or auto")
     return value
+
+
+def noise_of(text: str) -> tuple[float, float]:
+    """--noise: shot and read noise as in a DNG's NoiseProfile."""
+    try:
+        shot, read = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--noise {text}: give SHOT,READ, such as 0.0016,4e-6") from error
+    if not (0 < shot < 1 and 0 <= read < 1):
+        raise UsageError(
+            f"--noise {text}: variance = shot * signal + read, where signal is 0 at black and 1 at white: "
+            "both lie below 1, and shot above 0"
+        )
+    return shot, read
 
 
 def numbers_of(text: str, option: str, form: str, least: int = 0) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from photofix import color, mosaic, noise
+from photofix import color, grain, mosaic, noise
 from photofix.noise import SigmaAt
 from photofix.photo import Photo, RawPhoto
 
@@ -56,18 +56,27 @@ def smooth(levels: np.ndarray, cell: int) -> Estimate:
 
 
 def denoise(
-    photo: Photo, model: Restore, sigma: float | SigmaAt, strength: float = 1.0, progress: Progress | None = None
+    photo: Photo,
+    model: Restore,
+    sigma: float | SigmaAt,
+    strength: float = 1.0,
+    progress: Progress | None = None,
+    keep_grain: float = 0.0,
 ) -> Photo:
     """The photo without its noise; alpha and metadata are passed on.
 
     Args:
         sigma: the noise's standard deviation in units of white, a number or a map; in the encoding of `displayed`.
         strength: 0 returns the input, 1 what the network says, between them a blend.
+        keep_grain: the share of the luminance noise that stays; color noise goes all the same.
     """
     if strength == 0 or (not callable(sigma) and sigma <= 0):
         return photo
     if photo.encoding == "linear":
-        return _denoise_linear(photo, model, sigma, strength, progress)
+        return _denoise_linear(photo, model, sigma, strength, progress, keep_grain)
+    if keep_grain:
+        clean = model(photo.pixels, sigma, 1.0, progress)
+        return replace(photo, pixels=grain.put_back(photo.pixels, clean, keep_grain, strength))
     return replace(photo, pixels=model(photo.pixels, sigma, strength, progress))
 
 
@@ -80,11 +89,19 @@ def displayed(photo: Photo) -> np.ndarray:
 
 
 def _denoise_linear(
-    photo: Photo, model: Restore, sigma: float | SigmaAt, strength: float, progress: Progress | None
+    photo: Photo,
+    model: Restore,
+    sigma: float | SigmaAt,
+    strength: float,
+    progress: Progress | None,
+    keep_grain: float,
 ) -> Photo:
     light = color.srgb_to_linear(model(displayed(photo), sigma, 1.0, progress)) * _peak(photo)
     before = _light(photo)
-    blended = before + np.float32(strength) * (light - before)
+    change = light - before
+    if keep_grain:
+        change -= np.float32(keep_grain) * grain.of_picture(change)
+    blended = before + np.float32(strength) * change
     if photo.pixels.dtype == np.uint16:
         blended = np.rint(blended.clip(0, 1) * 65535)
     return replace(photo, pixels=blended.astype(photo.pixels.dtype))
@@ -105,6 +122,7 @@ def denoise_raw(
     profiles: Sequence[tuple[float, float]],
     strength: float = 1.0,
     progress: Progress | None = None,
+    keep_grain: float = 0.0,
 ) -> np.ndarray:
     """The mosaic (H, W) float32 without its noise, in the sensor's own numbers.
 
@@ -113,6 +131,7 @@ def denoise_raw(
     Args:
         profiles: (shot, read) of the four places of the pattern, variance = shot * signal + read with white at 1.
         strength: the share of the change that is made, in linear light.
+        keep_grain: the share of the luminance noise that stays, in linear light.
     """
     if strength == 0:
         return raw.mosaic.astype(np.float32)
@@ -125,7 +144,10 @@ def denoise_raw(
     changed = (restored != even).transpose(2, 0, 1)
     light = noise.unstabilise(restored.transpose(2, 0, 1), shot, read) / scale
     # What the network left alone keeps its own number: there and back through roots would round it.
-    planes += np.where(changed, np.float32(strength) * (light - planes), 0)
+    change = np.where(changed, light - planes, np.float32(0))
+    if keep_grain:
+        change -= np.float32(keep_grain) * grain.of_mosaic(change, raw.balance)
+    planes += np.float32(strength) * change
     return mosaic.to_mosaic(planes, raw)
 
 
