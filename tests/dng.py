@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -22,7 +23,8 @@ class Calibration:
     black: tuple[int, ...] = (256,)
     white: int = 4095
     orientation: int = 1
-    neutral: tuple[float, float, float] | None = (0.5, 1.0, 0.65)
+    neutral: tuple[float, ...] | None = (0.5, 1.0, 0.65)
+    matrix: tuple[float, ...] = tuple(value / 10_000 for value in COLOR_MATRIX)
     noise: tuple[float, ...] = ()
     noise_in_main: bool = False
     active_area: tuple[int, int, int, int] | None = None
@@ -51,6 +53,28 @@ def linear_dng(pixels: np.ndarray, calibration: Calibration = DEFAULT) -> bytes:
     """A LinearRaw DNG of demosaiced (H, W, 3) uint16 camera colors."""
     levels = [tag for tag in _level_tags(replace(calibration, black=calibration.black * 3)) if tag[0] != 50713]
     return _write(pixels, "LINEAR_RAW", levels, calibration, preview=False)
+
+
+def odd_dng(
+    pixels: np.ndarray,
+    photometric: str,
+    tags: list[tuple],
+    calibration: Calibration = DEFAULT,
+    photometric_code: int | None = None,
+    compression_code: int | None = None,
+    **layout: Any,
+) -> bytes:
+    """A DNG with these tags of its samples and no others; the codes replace those that tifffile writes."""
+    stream = io.BytesIO()
+    with tifffile.TiffWriter(stream, byteorder=calibration.byteorder) as writer:
+        tags = tags + _camera_tags(calibration)
+        writer.write(pixels, photometric=photometric, subfiletype=0, extratags=tags, metadata=None, **layout)
+    data = bytearray(stream.getvalue())
+    for tag, code in ((262, photometric_code), (259, compression_code)):
+        if code is not None:
+            field = data.index(struct.pack("<HHI", tag, 3, 1))
+            data[field + 8 : field + 10] = struct.pack("<H", code)
+    return bytes(data)
 
 
 def with_exif(data: bytes, entries: list[tuple[int, int, int, bytes]], pointer: int = 34665) -> bytes:
@@ -108,7 +132,7 @@ def _level_tags(calibration: Calibration) -> list[tuple]:
 
 
 def _camera_tags(calibration: Calibration) -> list[tuple]:
-    matrix = tuple(number for value in COLOR_MATRIX for number in (value, 10000))
+    matrix = tuple(number for value in calibration.matrix for number in (round(value * 10_000), 10_000))
     tags = [
         (271, "s", 0, "Photofix", True),
         (272, "s", 0, "Test Camera", True),
@@ -120,11 +144,12 @@ def _camera_tags(calibration: Calibration) -> list[tuple]:
         (34852, "I", 1, 0, True),
         (50706, "B", 4, bytes((1, 4, 0, 0)), True),
         (50708, "s", 0, "Photofix Test Camera", True),
-        (50721, "2i", 9, matrix, True),
         (50778, "H", 1, 21, True),
         *calibration.of_camera,
     ]
     if calibration.neutral:
         neutral = tuple(number for value in calibration.neutral for number in (round(value * 10000), 10000))
-        tags.append((50728, "2I", 3, neutral, True))
+        tags.append((50728, "2I", len(calibration.neutral), neutral, True))
+    if calibration.matrix:
+        tags.append((50721, "2i", len(calibration.matrix), matrix, True))
     return tags

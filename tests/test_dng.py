@@ -24,8 +24,9 @@ from test_raw import QUAD, SAMPLE, XTRANS, libraw, opened, scene
 from photofix import dng, pipeline, raw
 from photofix.errors import ReadError, UsageError, WriteError
 from photofix.formats import dng as layout
+from photofix.kinds import BAYER_PATTERNS
 from photofix.photo import Negative, Photo, RawPhoto
-from photofix.raw import BAYER_PATTERNS, read_raw
+from photofix.raw import read_raw
 from photofix.tasks import denoise
 from photofix.write import SaveOptions, write, write_stream
 from pictures import XMP

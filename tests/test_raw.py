@@ -16,8 +16,9 @@ from PIL import Image, ImageCms
 
 from photofix import mosaic
 from photofix.errors import ReadError
+from photofix.kinds import BAYER_PATTERNS
 from photofix.photo import Photo, RawPhoto
-from photofix.raw import BAYER_PATTERNS, DevelopSettings, develop, read_raw, srgb_profile
+from photofix.raw import DevelopSettings, develop, read_raw, srgb_profile
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "noisy.dng"
 XTRANS = "GBGGRGRGRBGBGBGGRGGRGGBGBGBRGRGRGGBG"

@@ -65,6 +65,7 @@ class RawPhoto:
     sensor: (H', W') uint16, all that was read out, of which the mosaic is a part; None where that is not known.
     corner: row and column of the sensor where the mosaic begins.
     masked: the parts of the sensor that no light reaches, as far as the file tells or its margins let us hope.
+    notes: what reading had to change, in words for the user.
     """
 
     mosaic: np.ndarray
@@ -82,6 +83,7 @@ class RawPhoto:
     sensor: np.ndarray | None = None
     corner: tuple[int, int] = (0, 0)
     masked: tuple[Area, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,7 @@ def _finished(
     if settings.dng is None:
         return cropped(_developed(photo, mosaic, settings), settings.roi)
     left = None if samples is photo.mosaic else denoise.noise_left(photo, mosaic, profiles, settings.strength)
-    return Negative(photo, samples, scale, settings.dng == "linear", left)
+    return Negative(photo, samples, scale, settings.dng == "linear", left, photo.notes)
 
 
 def _wanted(photo: RawPhoto, roi: Roi | None) -> Part | None:

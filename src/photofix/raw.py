@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from photofix import kinds
 from photofix.errors import ReadError
+from photofix.kinds import Reported
 from photofix.metadata import (
     Directory,
     exif_of_tiff,
@@ -30,8 +32,6 @@ from photofix.photo import Area, Metadata, Photo, RawPhoto
 if TYPE_CHECKING:
     import rawpy
 
-BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
-
 #: IEC 61966-2-1 as LibRaw takes it (power, slope at black); its own default is BT.709, which no sRGB profile fits.
 SRGB_CURVE = (2.4, 12.92)
 _LINEAR = (1.0, 1.0)
@@ -45,6 +45,8 @@ _SWAP, _REVERSE_ROWS, _REVERSE_COLUMNS = 4, 2, 1
 #: How far a sample of the mosaic can influence the developed picture, with room to spare.
 _DEMOSAIC_REACH = 16
 
+_NO_MATRIX = "the DNG has no color matrix: colors are as its sensor sees them"
+
 #: Columns and rows of a margin that are left out beside the visible area.
 _STRAY = 4
 
@@ -53,8 +55,8 @@ _ROUNDING = 0.05
 _FINEST = 4
 
 #: TIFF and DNG tags (DNG specification 1.7, chapter 4).
-_MAKE, _MODEL, _XMP, _CFA_REPEAT, _DNG_VERSION = 271, 272, 700, 33421, 50706
-_PLANE_COLORS, _BLACK_REPEAT, _MASKED_AREAS, _NOISE_PROFILE = 50710, 50713, 50830, 51041
+_MAKE, _MODEL, _XMP = 271, 272, 700
+_PLANE_COLORS, _MASKED_AREAS, _NOISE_PROFILE = 50710, 50830, 51041
 _DOUBLE = 12
 
 
@@ -84,12 +86,16 @@ def read_raw(data: bytes, name: str, settings: DevelopSettings = AS_EXPOSED) -> 
         ReadError: not a RAW file that LibRaw knows, damaged, or a mosaic that it would develop wrongly.
     """
     directories = directories_of(data)
+    kinds.refuse(directories, name)
     with opened(data, name) as raw:
         metadata = _metadata(raw, data, directories)
-        _refuse_wrong_mosaics(directories, name)
-        pattern = _bayer_pattern(raw, directories)
+        kind = kinds.kind_of(_reported(raw, data), directories, data[:16], _maker(directories))
+        if kinds.may_be_empty(directories) and not raw.raw_image.any():
+            raise ReadError(f"{name}: LibRaw finds nothing in its JPEG samples; save it again with Adobe DNG Converter")
+        notes = kind.notes + ((_NO_MATRIX,) if raw.num_colors > 1 and kinds.without_matrix(directories) else ())
+        pattern = kind.bayer
         if pattern is None:
-            return _developed_first(raw, data, metadata, settings)
+            return _developed_first(raw, data, metadata, settings, kind.name, notes)
         black = _black(raw)
         if raw.white_level <= max(black):
             raise ReadError(
@@ -107,6 +113,7 @@ def read_raw(data: bytes, name: str, settings: DevelopSettings = AS_EXPOSED) -> 
             data=data,
             metadata=metadata,
             camera=_camera(directories),
+            notes=notes,
             balance=_balance(raw),
             flip=raw.sizes.flip,
             aspect=raw.sizes.pixel_aspect,
@@ -143,7 +150,7 @@ def develop(photo: RawPhoto, mosaic: np.ndarray, settings: DevelopSettings = AS_
         raise ReadError(
             f"{photo.camera}: a sensor with a diagonal mosaic, which cannot be denoised before it is developed"
         )
-    return Photo(pixels, metadata=replace(photo.metadata, icc=srgb_profile()), format="raw", notes=notes)
+    return Photo(pixels, metadata=replace(photo.metadata, icc=srgb_profile()), format="raw", notes=photo.notes + notes)
 
 
 def stored(photo: RawPhoto, mosaic: np.ndarray, noise: Sequence[tuple[float, float]]) -> tuple[np.ndarray, int]:
@@ -322,33 +329,49 @@ def _masked(raw: rawpy.RawPy, directories: list[Directory]) -> tuple[Area, ...]:
     )
 
 
-def _developed_first(raw: rawpy.RawPy, data: bytes, metadata: Metadata, settings: DevelopSettings) -> Photo:
-    kind = _kind(raw)
-    balance, notes = white_balance(raw)
-    pixels = raw.postprocess(_parameters(settings, balance, _LINEAR))
+def _developed_first(
+    raw: rawpy.RawPy, data: bytes, metadata: Metadata, settings: DevelopSettings, kind: str, notes: tuple[str, ...]
+) -> Photo:
+    balance, unbalanced = white_balance(raw)
+    parameters = _parameters(settings, balance, _LINEAR)
+    if raw.num_colors == 1:  # there is nothing to balance, but LibRaw would
+        parameters.use_camera_wb, parameters.user_mul, unbalanced = False, [1.0] * 4, ()
+    pixels = raw.postprocess(parameters)
     if pixels.ndim == 2:
         pixels = pixels[:, :, None]
-    notes += (f"{kind}: developed by LibRaw first, then handled in linear light",)
+    notes += (
+        *unbalanced,
+        f"{kind}: developed by LibRaw first, then handled in linear light",
+    )
     return Photo(pixels, "linear", metadata=metadata, format="raw", notes=notes, data=data)
 
 
-def _kind(raw: rawpy.RawPy) -> str:
+def _reported(raw: rawpy.RawPy, data: bytes) -> Reported:
+    import rawpy
+
     pattern = raw.raw_pattern
-    if pattern is None:
-        return "RAW without a mosaic"
-    if raw.num_colors == 1:
-        return "monochrome RAW"
-    return "X-Trans mosaic" if pattern.shape == (6, 6) else "mosaic other than Bayer"
+    stacked = raw.raw_type is rawpy.RawType.Stack
+    mosaic = not stacked and pattern is not None and pattern.shape == (2, 2)
+    return Reported(
+        stacked=stacked,
+        pattern=None if pattern is None else tuple(tuple(int(color) for color in row) for row in pattern),
+        letters=raw.color_desc.decode("latin-1"),
+        corner="".join(chr(raw.color_desc[color]) for color in place_colors(raw)) if mosaic else "",
+        colors=raw.num_colors,
+        frames=_frames(data),
+    )
 
 
-def _bayer_pattern(raw: rawpy.RawPy, directories: list[Directory]) -> str | None:
-    """The pattern at the visible area's top left corner, or None where the mosaic is not Bayer."""
-    pattern = raw.raw_pattern
-    black_repeat = _integers(directories, _BLACK_REPEAT)
-    if pattern is None or pattern.shape != (2, 2) or max(black_repeat, default=1) > 2:
-        return None
-    letters = "".join(chr(raw.color_desc[color]) for color in place_colors(raw))
-    return letters if letters in BAYER_PATTERNS else None
+def _frames(data: bytes) -> int:
+    """2 where LibRaw knows of a second frame, else 1."""
+    import rawpy
+
+    try:
+        with rawpy.imread(io.BytesIO(data), shot_select=1) as second:
+            second.unpack()
+            return 2
+    except rawpy.LibRawError:
+        return 1
 
 
 def place_colors(raw: rawpy.RawPy) -> list[int]:
@@ -375,17 +398,6 @@ def directories_of(data: bytes) -> list[Directory]:
 
 def _integers(directories: list[Directory], tag: int) -> tuple[int, ...]:
     return next((numbers(directory, tag) for directory in directories if tag in directory), ())
-
-
-def _refuse_wrong_mosaics(directories: list[Directory], name: str) -> None:
-    """LibRaw takes every mosaic of a DNG for 2 x 2 or 6 x 6, whatever the file says."""
-    repeat = _integers(directories, _CFA_REPEAT) if directories and _DNG_VERSION in directories[0] else ()
-    if repeat and repeat not in ((2, 2), (6, 6)):
-        size = " x ".join(str(side) for side in repeat)
-        raise ReadError(
-            f"{name}: its mosaic repeats every {size} samples (Quad Bayer or the like), which LibRaw develops wrongly; "
-            "convert it to a linear (demosaiced) DNG first"
-        )
 
 
 def _noise_profile(directories: list[Directory], pattern: str) -> tuple[tuple[float, float], ...] | None:
@@ -429,6 +441,10 @@ def _preview_metadata(raw: rawpy.RawPy) -> Metadata:
 
 def _iso(raw: rawpy.RawPy) -> int | None:
     return round(raw.other.iso_speed) or None
+
+
+def _maker(directories: list[Directory]) -> str:
+    return _text(directories[0], _MAKE) if directories else ""
 
 
 def _camera(directories: list[Directory]) -> str:
