@@ -9,6 +9,8 @@ that the network can say, not the white of the picture.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -35,8 +37,7 @@ class ExpandNet(nn.Module):
         )
         halvings = (_layer(3 if place == 0 else width, width, stride=2) for place in range(6))
         self.glob_net = nn.Sequential(*halvings, nn.Conv2d(width, width, 4))
-        fusion = nn.Sequential(nn.Conv2d(4 * width, width, 1), nn.SELU())
-        self.end_net = nn.Sequential(fusion, nn.Conv2d(width, 3, 1), nn.Sigmoid())
+        self.end_net = nn.Sequential(_Fusion(width), nn.Conv2d(width, 3, 1), nn.Sigmoid())
 
     def forward(self, picture: Tensor, whole: Tensor | None = None) -> Tensor:
         """Light (N, 3, H, W) of a picture in [0, 1]; any H and W.
@@ -44,11 +45,30 @@ class ExpandNet(nn.Module):
         whole, (N, 3, any, any), is the whole picture where `picture` is a tile of it, None where they are the same.
         """
         overview = functional.interpolate(picture if whole is None else whole, (OVERVIEW, OVERVIEW), mode="bilinear")
-        everywhere = self.glob_net(overview).expand(-1, -1, *picture.shape[2:])
-        fused = torch.cat([self.local_net(picture), self.mid_net(picture), everywhere], dim=1)
-        light: Tensor = self.end_net(fused)
+        light: Tensor = self.end_net((self.local_net(picture), self.mid_net(picture), self.glob_net(overview)))
         return light
 
 
+class _Fusion(nn.Sequential):
+    """A pointwise convolution of all branches' features, and its activation.
+
+    The convolution goes branch by branch, which gives the same as on all of them in one tensor, but that would be the
+    largest of the network by far: what the global branch says of every pixel is convolved once, and added to all.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(nn.Conv2d(4 * width, width, 1), nn.SELU(inplace=True))
+
+    def forward(self, parts: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        local, dilated, everywhere = parts
+        convolution = cast(nn.Conv2d, self[0])
+        weights = torch.split(convolution.weight, [part.shape[1] for part in parts], dim=1)
+        fused = functional.conv2d(local, weights[0])
+        fused += functional.conv2d(dilated, weights[1])
+        fused += functional.conv2d(everywhere, weights[2], convolution.bias)
+        answer: Tensor = self[1](fused)
+        return answer
+
+
 def _layer(channels: int, width: int, stride: int = 1, dilation: int = 1) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels, width, 3, stride, dilation, dilation), nn.SELU())
+    return nn.Sequential(nn.Conv2d(channels, width, 3, stride, dilation, dilation), nn.SELU(inplace=True))
