@@ -163,7 +163,7 @@ def stored(photo: RawPhoto, mosaic: np.ndarray, noise: Sequence[tuple[float, flo
     Args:
         mosaic: (H, W) float32 in sensor numbers. noise: (shot, read) of the places of the pattern before restoring.
     """
-    if np.allclose(mosaic, photo.mosaic, rtol=0, atol=_ROUNDING):
+    if np.abs(mosaic - photo.mosaic.astype(np.float32)).max() <= _ROUNDING:
         return photo.mosaic, 1
     scale = min(headroom(photo), _fineness(photo, noise))
     numbers = mosaic * np.float32(scale)
