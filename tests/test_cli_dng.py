@@ -88,6 +88,16 @@ def test_strength_zero_leaves_every_number() -> None:
         assert np.array_equal(copy.raw_image, source.raw_image)
 
 
+def test_what_is_healed_goes_into_a_dng_without_a_network_too() -> None:
+    samples = np.full((64, 80), 700, np.uint16)
+    samples[30, 40] = 4000
+    Path("stuck.dng").write_bytes(cfa_dng(samples, Calibration(noise=PROFILE)))
+    assert denoise("stuck.dng", "out.dng", "--strength", "0").status == 0
+    photo = opened(Path("out.dng").read_bytes())
+    assert photo.mosaic.max() == photo.mosaic.min()
+    assert photo.noise == (PROFILE,) * 4
+
+
 def test_strength_lies_between() -> None:
     mosaics = []
     for strength in ("0", "0.5", "1"):

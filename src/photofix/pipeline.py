@@ -227,7 +227,8 @@ def _finished(
     mosaic = samples / np.float32(scale)
     if settings.dng is None:
         return cropped(_developed(photo, mosaic, settings), settings.roi)
-    left = None if samples is photo.mosaic else denoise.noise_left(photo, mosaic, profiles, settings.strength)
+    same = samples is photo.mosaic or settings.strength == 0
+    left = None if same else denoise.noise_left(photo, mosaic, profiles, settings.strength)
     return Negative(photo, samples, scale, settings.dng == "linear", left, photo.notes)
 
 
