@@ -157,22 +157,29 @@ def noise_left(
     """The noise profiles of the restored mosaic's places: those of the photo times the share that is left.
 
     What a denoiser takes away is orthogonal to the error that it leaves, if it is the best there is in the mean square:
-    then variance before = variance taken + variance left. The share is measured over the whole photo. For ours, on
-    simulated photos, it lies between what differs from one exposure to the next and the whole error, lost texture too.
+    then variance before = variance taken + variance left. The share is measured over the whole photo, color by color.
+    For ours, on simulated photos, it mostly lies between what differs from one exposure to the next and the whole
+    error, lost texture too (docs/raw.md).
 
     Args:
         restored: (H, W) in sensor numbers, like raw.mosaic. profiles: (shot, read) of the places of the pattern.
         strength: the share of the change that was made, above 0.
     """
     before, after = mosaic.to_planes(raw), mosaic.to_planes(replace(raw, mosaic=restored))
-    taken = expected = 0.0
+    left = list(profiles)
     for place, noisy, clean in zip(mosaic.places(raw.pattern), before, after, strict=True):
         shot, read = profiles[place]
-        inside = (clean > 0) & (clean < _UNCLIPPED)
-        variance = shot * clean[inside] + read
-        # Four sigma and more is no noise but what else was changed, beside clipped light for one.
-        taken += float(np.minimum((noisy - clean)[inside] ** 2, 16 * variance).sum())
-        expected += float(variance.sum())
-    share = 1 - taken / expected * (2 / strength - 1) if expected else 1.0
-    share = min(1.0, max(_LEAST_LEFT, share))
-    return tuple((shot * share, read * share) for shot, read in profiles)
+        share = _share_left(noisy, clean, (shot, read), strength)
+        left[place] = shot * share, read * share
+    return tuple(left)
+
+
+def _share_left(noisy: np.ndarray, clean: np.ndarray, profile: tuple[float, float], strength: float) -> float:
+    inside = (clean > 0) & (clean < _UNCLIPPED)
+    expected = profile[0] * clean[inside] + profile[1]
+    if not expected.size:
+        return 1.0
+    # Four sigma and more is no noise but what else was changed, beside clipped light for one.
+    taken = np.minimum((noisy - clean)[inside] ** 2, 16 * expected)
+    share = 1 - float(taken.sum() / expected.sum()) * (2 / strength - 1)
+    return min(1.0, max(_LEAST_LEFT, share))
