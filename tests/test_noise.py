@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from photofix.noise import combine, estimate_profile, profile_for_iso, stabilise, unstabilise
+from photofix.noise import combine, estimate_profile, estimate_profiles, profile_for_iso, stabilise, unstabilise
 
 
 def sensed(signal: np.ndarray, shot: float, read: float, seed: int = 0) -> np.ndarray:
@@ -47,6 +47,51 @@ def test_strong_read_noise_is_found(profile: tuple[float, float]) -> None:
     shot, read = estimate_profile(sensed(scene(), *profile))
     assert_close_profile((shot, read), profile, 0.15)
     assert 0.5 < read / profile[1] < 1.5
+
+
+def deviations(profile: tuple[float, float]) -> np.ndarray:
+    """The noise that a profile means for dark, middle and bright signals."""
+    return np.sqrt(profile[0] * np.array([0.05, 0.2, 0.5]) + profile[1])
+
+
+@pytest.mark.parametrize("iso", [800, 6400])
+def test_flat_patches_and_gradients_give_the_same_answer(iso: int) -> None:
+    """On several scenes of one camera."""
+    profile = profile_for_iso(iso)
+    for seed, gain in enumerate((0.4, 1.0, 1.5)):
+        planes = sensed(np.minimum(scene() * gain, 1), *profile, seed=seed)
+        found = [deviations(estimate_profile(planes, method)) for method in ("gradient", "flat")]
+        np.testing.assert_allclose(found[0], found[1], rtol=0.15)
+        np.testing.assert_allclose(found[0], deviations(profile), rtol=0.15)
+
+
+def test_flat_patches_and_gradients_give_the_same_answer_on_photographs(shared: Path) -> None:
+    """Photos of one simulated camera: the two ways agree on each, and the photos among each other, but for one that is
+    textured all over."""
+    profile, found = profile_for_iso(6400), []
+    for seed, file in enumerate(sorted((shared / "photos" / "scenes-1").iterdir())[11::30]):
+        light = (cv2.imread(str(file)).astype(np.float32) / 255) ** 2.2
+        light = light[: len(light) // 2 * 2, : light.shape[1] // 2 * 2]
+        planes = [light[::2, ::2, 2] / 2, light[::2, 1::2, 1], light[1::2, ::2, 1], light[1::2, 1::2, 0] / 1.6]
+        noisy = sensed(np.stack(planes), *profile, seed=seed)
+        gradient, flat = (deviations(estimate_profile(noisy, method)) for method in ("gradient", "flat"))
+        np.testing.assert_allclose(flat, gradient, rtol=0.15, err_msg=file.name)
+        found.append(gradient)
+    off = np.abs(found / np.median(found, 0) - 1).max(1)
+    assert np.mean(off < 0.15) > 0.9
+    assert off.max() < 0.2
+
+
+def test_colors_of_unlike_noise_are_told_apart() -> None:
+    """Red was amplified twice as much; otherwise all share one profile."""
+    profile, strong = profile_for_iso(3200), profile_for_iso(6400)
+    even = sensed(scene(), *profile)
+    assert len(set(estimate_profiles(even))) == 1
+    even[0] = sensed(scene()[0], *strong)
+    red, green, other_green, blue = estimate_profiles(even)
+    assert green == other_green
+    for found, true in ((red, strong), (green, profile), (blue, profile)):
+        assert_close_profile(found, true, 0.15)
 
 
 def test_profile_of_photographs(shared: Path) -> None:

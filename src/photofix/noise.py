@@ -7,6 +7,7 @@ A sensor's noise is Poisson-Gaussian: variance = shot * signal + read, with blac
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -90,17 +91,49 @@ def combine(profiles: Sequence[tuple[float, float]]) -> tuple[tuple[float, ...],
     return gains, (max(least, float(np.sqrt(read)) / _MOST_READ_ELECTRONS), read)
 
 
+#: How a block's noise is measured: by second differences, which no gradient disturbs, or by its spread about a plane.
+Method = Literal["gradient", "flat"]
+
 #: Side of the blocks whose noise is measured, how many of like brightness are compared, which part of them counts as
 #: free of structure, and the variance that this quantile of pure white noise shows, as a part of the true one
 #: (from 160,000 blocks).
 _BLOCK = 8
 _GROUP = 100
 _QUIET = 0.03
-_QUIET_VARIANCE = 0.516
+_QUIET_VARIANCE: dict[Method, float] = {"gradient": 0.516, "flat": 0.687}
 _MOST_BLOCKS = 100_000
 
 
-def estimate_profile(planes: np.ndarray) -> tuple[float, float]:
+#: Colors whose noise is this many times as strong as the mosaic's, or as weak, are told apart.
+_UNLIKE = 1.2
+
+
+def estimate_profiles(planes: np.ndarray) -> tuple[tuple[float, float], ...]:
+    """(shot, read) of each plane of a mosaic: one for all, or, where red, green and blue differ in noise, their own.
+
+    Args:
+        planes: (4, h, w) float32 as mosaic.pack() gives them, black 0 and white 1.
+    """
+    shared = estimate_profile(planes)
+    colors = [planes[:1], planes[1:3], planes[3:]]
+    ratios = [_ratio(color, shared) for color in colors]
+    if all(1 / _UNLIKE < ratio < _UNLIKE for ratio in ratios):
+        return (shared,) * 4
+    red, green, blue = (estimate_profile(color) for color in colors)
+    return red, green, green, blue
+
+
+def _ratio(planes: np.ndarray, profile: tuple[float, float]) -> float:
+    """How many times the variance of a profile the quiet blocks show; 1 where there are none."""
+    signal, variance = _block_statistics(planes, "gradient")
+    if len(signal) < _GROUP:
+        return 1.0
+    signal, variance = _quietest(signal, variance, "gradient")
+    shot, read = profile
+    return float(np.median(variance / np.maximum(shot * signal + read, 1e-12)))
+
+
+def estimate_profile(planes: np.ndarray, method: Method = "gradient") -> tuple[float, float]:
     """(shot, read) of a mosaic's noise, from the mosaic alone.
 
     The idea of Foi, Trimeche, Katkovnik and Egiazarian (2008): measure noise where the picture is smooth, at every
@@ -110,14 +143,16 @@ def estimate_profile(planes: np.ndarray) -> tuple[float, float]:
 
     Args:
         planes: (planes, h, w) float32, packed, black 0 and white 1.
+        method: "flat" takes the spread of blocks for noise, less what a plane through them explains: the classical way,
+            to check the other by.
     Returns:
         shot (above 0) and read (0 or more). The profile of ISO 100 where the mosaic is too small or all clipped; a
         typical sensor's split of the noise where the mosaic has one brightness only.
     """
-    signal, variance = _block_statistics(planes)
+    signal, variance = _block_statistics(planes, method)
     if len(signal) < _GROUP:
         return profile_for_iso(100)
-    signal, variance = _quietest(signal, variance)
+    signal, variance = _quietest(signal, variance, method)
     if np.ptp(signal) < np.sqrt(np.median(variance)):
         shot, read = _typical_split(float(signal.mean()), float(np.median(variance)))
     else:
@@ -125,12 +160,12 @@ def estimate_profile(planes: np.ndarray) -> tuple[float, float]:
     return max(shot, np.sqrt(read) / _MOST_READ_ELECTRONS, 1e-6), read
 
 
-def _block_statistics(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _block_statistics(planes: np.ndarray, method: Method) -> tuple[np.ndarray, np.ndarray]:
     """Mean and noise variance of blocks that are not clipped, evenly chosen from all planes."""
     strips = max(1, planes.shape[1] // _BLOCK) * len(planes)
     step = -(-strips * (planes.shape[2] // _BLOCK) // _MOST_BLOCKS) or 1
     found = [
-        _strip_statistics(plane[top : top + _BLOCK + 2], float(plane.min()))
+        _strip_statistics(plane[top : top + _BLOCK + 2], float(plane.min()), method)
         for plane in planes
         for top in range(0, plane.shape[0] - _BLOCK - 1, step * _BLOCK)
     ]
@@ -139,7 +174,7 @@ def _block_statistics(planes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([mean for mean, _ in found]), np.concatenate([variance for _, variance in found])
 
 
-def _strip_statistics(strip: np.ndarray, floor: float) -> tuple[np.ndarray, np.ndarray]:
+def _strip_statistics(strip: np.ndarray, floor: float, method: Method) -> tuple[np.ndarray, np.ndarray]:
     columns = max(0, (strip.shape[1] - 2) // _BLOCK)
     bent = strip[2:] - 2 * strip[1:-1] + strip[:-2]
     residual = (bent[:, 2:] - 2 * bent[:, 1:-1] + bent[:, :-2]) / 6  # of white noise: the same variance
@@ -149,14 +184,24 @@ def _strip_statistics(strip: np.ndarray, floor: float) -> tuple[np.ndarray, np.n
     )
     # A brightness near white would let its quiet blocks pass alone.
     whole = (inner < 0.995).all(1) & (inner.mean(1) < 0.8) & ((inner <= floor).mean(1) < 0.05)
-    return inner[whole].mean(1), (residual[whole] ** 2).mean(1)
+    level = inner[whole].mean(1)
+    return level, _about_plane(inner[whole]) if method == "flat" else (residual[whole] ** 2).mean(1)
 
 
-def _quietest(signal: np.ndarray, variance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _about_plane(blocks: np.ndarray) -> np.ndarray:
+    """Of blocks (n, side^2), the variance that is left when the best plane is taken out."""
+    ramp = np.arange(_BLOCK, dtype=np.float32) - (_BLOCK - 1) / 2
+    slopes = np.stack([np.repeat(ramp, _BLOCK), np.tile(ramp, _BLOCK)]) / np.sqrt(_BLOCK * (ramp**2).sum())
+    centered = blocks - blocks.mean(1, keepdims=True)
+    left: np.ndarray = ((centered**2).sum(1) - ((centered @ slopes.T) ** 2).sum(1)) / (_BLOCK**2 - 3)
+    return left
+
+
+def _quietest(signal: np.ndarray, variance: np.ndarray, method: Method) -> tuple[np.ndarray, np.ndarray]:
     """Brightness and noise variance of groups of blocks of like brightness, from the quietest of each."""
     size = max(_GROUP, len(signal) // 500)
     order = np.argsort(signal)[: len(signal) // size * size].reshape(-1, size)
-    return signal[order].mean(1), np.quantile(variance[order], _QUIET, axis=1) / _QUIET_VARIANCE
+    return signal[order].mean(1), np.quantile(variance[order], _QUIET, axis=1) / _QUIET_VARIANCE[method]
 
 
 def _robust_line(signal: np.ndarray, variance: np.ndarray) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from photofix import checkpoint, device, model, negative, noise, raw, sensor, we
 from photofix.device import Place
 from photofix.errors import UsageError
 from photofix.model import Model, Tile
-from photofix.mosaic import part_of_planes, to_planes
+from photofix.mosaic import part_of_planes, places, to_planes
 from photofix.networks.level import CELL
 from photofix.noise import SigmaAt
 from photofix.photo import Negative, Photo, RawPhoto
@@ -249,7 +249,23 @@ def noise_profile(
         return [given] * 4
     if iso != "auto":
         return [noise.profile_for_iso(iso)] * 4
-    return photo.noise or [_plausible(noise.estimate_profile(to_planes(photo)), photo.iso)] * 4
+    return photo.noise or _estimated(photo)
+
+
+def noise_source(photo: RawPhoto) -> str:
+    """Where the noise profile of a RAW file is from when the user says nothing."""
+    if photo.noise:
+        return "the file's own noise profile"
+    profiles = noise_profile(photo, "auto")
+    if photo.iso and profiles[0] == noise.profile_for_iso(photo.iso):
+        return f"a typical sensor's at ISO {photo.iso}: the mosaic is too finely textured to tell"
+    return "estimated from the mosaic"
+
+
+def _estimated(photo: RawPhoto) -> list[tuple[float, float]]:
+    of_planes = noise.estimate_profiles(to_planes(photo))
+    by_place = dict(zip(places(photo.pattern), of_planes, strict=True))
+    return [_plausible(by_place[place], photo.iso) for place in range(4)]
 
 
 def _plausible(profile: tuple[float, float], iso: int | None) -> tuple[float, float]:

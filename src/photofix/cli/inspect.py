@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as jsonlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -78,6 +78,7 @@ def _file_facts(photo: Photo | RawPhoto) -> Iterator[tuple[str, object]]:
         yield "mosaic", photo.pattern
         yield "black", " ".join(f"{level:g}" for level in photo.black)
         yield "white", f"{photo.white:g}"
+        yield "margins", _margins(photo)
         yield "iso", photo.iso or "not named"
     held = [f"{name} {len(block)} bytes" for name, block in vars(photo.metadata).items() if block]
     yield "metadata", ", ".join(held) or "none"
@@ -92,10 +93,32 @@ def _noise_facts(photo: Photo | RawPhoto, models: Models) -> Iterator[tuple[str,
     if isinstance(photo, Photo):
         yield "noise", f"sigma {pipeline.noise_level(photo, models)[1] * 255:.1f} of 255"
         return
-    source = "the file's own noise profile" if photo.noise else "estimated from the mosaic"
     profiles = pipeline.noise_profile(photo, "auto")
-    shown = ", ".join(dict.fromkeys(f"shot {shot:.3g} read {read:.3g}" for shot, read in profiles))
-    yield "noise", f"{shown} ({source})"
+    shown = [f"shot {shot:.3g} read {read:.3g}" for shot, read in profiles]
+    if len(set(shown)) > 1:
+        shown = [f"{letter} {pair}" for letter, pair in zip(photo.pattern, shown, strict=True)]
+    yield "noise", f"{', '.join(dict.fromkeys(shown))} ({pipeline.noise_source(photo)})"
+    yield from _flaw_facts(photo, profiles)
+
+
+def _margins(photo: RawPhoto) -> str:
+    """What the sensor has beside the visible area, and how much of it is said or hoped to be dark."""
+    if photo.sensor is None or photo.sensor.shape == photo.mosaic.shape:
+        return "none"
+    (top, left), whole, seen = photo.corner, photo.sensor.shape, photo.mosaic.shape
+    sides = f"top {top}, left {left}, bottom {whole[0] - top - seen[0]}, right {whole[1] - left - seen[1]}"
+    return f"{sides}; {len(photo.masked)} masked"
+
+
+def _flaw_facts(photo: RawPhoto, profiles: Sequence[tuple[float, float]]) -> Iterator[tuple[str, object]]:
+    """What the sensor does wrong, as denoise heals it; amounts in the sensor's numbers."""
+    from photofix import sensor
+
+    _, flaws = sensor.heal(photo, profiles)
+    yield "stuck", f"{flaws.hot} hot, {flaws.dead} dead"
+    stripes = f"rows {flaws.rows:.2g}, columns {flaws.columns:.2g}"
+    yield "banding", stripes if flaws.rows or flaws.columns else "none seen"
+    yield "black drift", f"up to {flaws.drift:.2g}" if flaws.drift else "none seen"
 
 
 def _run_facts(photo: Photo | RawPhoto, models: Models) -> Iterator[tuple[str, object]]:
