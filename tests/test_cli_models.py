@@ -138,7 +138,7 @@ def test_an_unknown_task_is_a_usage_error() -> None:
 
 def test_info_says_licence_conditions_and_source(hub: Hub) -> None:
     text = done("info", "net")
-    for part in ("not for commercial use", "RGB, srgb and sigma", SHA256, f"{hub.address}/net.pth", "30 dB"):
+    for part in ("not for commercial use", "srgb, 3 channels and sigma", SHA256, f"{hub.address}/net.pth", "30 dB"):
         assert part in text
     assert json.loads(done("info", "net", "--json"))["margin"] == 10
 

@@ -140,6 +140,11 @@ def test_a_network_that_must_see_the_whole_is_never_cut(monkeypatch: pytest.Monk
     monkeypatch.setattr(Model, "_run", short_of_memory(303 * 200))
     with pytest.raises(DeviceError, match="must see the whole picture, and 200 x 304 pixels do not fit"):
         whole(pixels, 0.1)
+    monkeypatch.undo()
+    monkeypatch.setattr(model, "free_memory", lambda device: 304 * 200 * 500)
+    with pytest.raises(DeviceError, match="must see the whole picture"):
+        replace(whole, entry=replace(whole.entry, bytes_per_pixel=600, half=False))(pixels, 0.1)
+    replace(whole, entry=replace(whole.entry, bytes_per_pixel=400, half=False))(pixels, 0.1)
 
 
 def short_of_memory(most: int) -> Callable[..., Tensor]:

@@ -188,7 +188,9 @@ class Model:
         Tiles are chosen large enough, but the user can ask for smaller ones, and memory that runs out halves them.
         """
         sides = tuple(axis.stop - axis.start for axis in seen)
-        if self.entry.view == "whole" and sides != size:
+        # A processor's memory does not run out in an error: the system ends whoever asked. So it is asked first.
+        missing = sides != size or self.bytes_per_pixel * size[0] * size[1] > free_memory(self.place.device)
+        if self.entry.view == "whole" and missing:
             raise DeviceError(
                 f"network '{self.entry.name}' must see the whole picture, and {size[1]} x {size[0]} pixels do not fit "
                 "into the free memory: close other programs, make the picture smaller, or choose another --model"

@@ -215,7 +215,10 @@ def _facts(entry: Entry) -> Iterator[tuple[str, object]]:
     yield "licence", f"{entry.licence}{_licence_note(entry)}"
     yield from (("figure", f"{what}: {value}") for what, value in entry.figures.items())
     yield "network", f"{entry.network} {dict(entry.arguments) or ''}".rstrip()
-    yield "takes", f"{_channels(entry)}, {entry.takes.encoding}{conditions}"
+    yield (
+        "takes",
+        f"{entry.takes.encoding}, {entry.takes.channels} channel{'s' * (entry.takes.channels > 1)}{conditions}",
+    )
     yield "gives", entry.gives
     yield "sees", _view(entry)
     yield "precision", "half, where the hardware has it" if entry.half else "float32: half precision is too coarse"
@@ -228,10 +231,6 @@ def _facts(entry: Entry) -> Iterator[tuple[str, object]]:
     yield "sha256", entry.sha256 or f"unknown (photofix models import FILE --as {entry.name})"
     yield from (("source", source.address(settings.read().hub)) for source in entry.sources)
     yield "file", weights.locate(entry) or _state(entry)
-
-
-def _channels(entry: Entry) -> str:
-    return {1: "gray", 3: "RGB", 4: "packed Bayer"}[entry.takes.channels]
 
 
 def _view(entry: Entry) -> str:
@@ -273,4 +272,4 @@ def _size(entry: Entry) -> str:
 
 
 def _licence_note(entry: Entry) -> str:
-    return "" if entry.commercial else f" (not for commercial use: {entry.licence})"
+    return "" if entry.commercial else " (not for commercial use)"
