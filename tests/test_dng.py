@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import rawpy
 import tifffile
-from dng import COLOR_MATRIX, Calibration, cfa_dng, linear_dng, with_exif
+from dng import COLOR_MATRIX, Calibration, cfa_dng, linear_dng, odd_dng, with_exif
+from test_kinds import LEVELS, filters, lossy, polynomial
 from test_raw import QUAD, SAMPLE, XTRANS, libraw, opened, scene
 
 from photofix import dng, pipeline, raw
@@ -456,6 +457,50 @@ def test_linear_sources_come_back_sample_for_sample() -> None:
     assert isinstance(negative, Negative)
     assert np.array_equal(negative.samples, samples)
     assert np.array_equal(libraw(written(negative)), libraw(data))
+
+
+def as_linear(data: bytes) -> Negative:
+    """The negative of a file without a Bayer mosaic, nothing changed."""
+    photo = read_raw(data, "source.dng")
+    negative = pipeline.restore(photo, pipeline.Models(pipeline.Settings(dng="linear", strength=0))).photo
+    assert isinstance(negative, Negative)
+    return negative
+
+
+def test_lossy_sources_keep_their_light_and_lose_the_curve() -> None:
+    """LibRaw has applied it."""
+    data = lossy(polynomial((0.0, 0.0, 1.0)), table=False)
+    copy = written(as_linear(data))
+    assert 51009 not in raw_tags(copy)
+    assert np.abs(libraw(copy).astype(int) - libraw(data)).max() <= 1
+
+
+def test_monochrome_sources_stay_gray() -> None:
+    samples = scene(64, 80)
+    data = odd_dng(samples, "minisblack", LEVELS, Calibration(matrix=()), photometric_code=34892)
+    copy = written(as_linear(data))
+    assert (raw_tags(copy)[277].value, raw_tags(copy)[262].value) == (1, 34892)
+    photo = read_raw(copy, "copy.dng")
+    assert isinstance(photo, Photo)
+    assert photo.pixels.shape == (64, 80, 1)
+    light = (np.maximum(samples, 256) - 256.0) / (4095 - 256)
+    assert photo.pixels[..., 0] / 65535 == pytest.approx(light, abs=0.001)
+
+
+def test_four_colors_are_refused_by_name() -> None:
+    to_camera = (0.4, 0.6, 0.1, -0.3, 1.1, 0.2, -0.1, 0.3, 0.9, 0.5, 0.8, -0.1)
+    planes = (50710, "B", 4, bytes((1, 3, 4, 5)), True)
+    calibration = Calibration(matrix=to_camera, neutral=(0.5, 1, 0.7, 0.8))
+    data = odd_dng(scene(64, 80), "CFA", filters((3, 4, 5, 1), planes) + LEVELS, calibration)
+    with pytest.raises(ReadError, match="4 colors"):
+        as_linear(data)
+
+
+def test_black_patterns_beyond_the_mosaics_are_developed_with_and_come_linear() -> None:
+    black = tuple(range(240, 256))
+    data = cfa_dng(scene(64, 80), Calibration(black=black, black_repeat=(4, 4)))
+    assert isinstance(read_raw(data, "source.dng"), Photo)
+    assert np.abs(libraw(written(as_linear(data))).astype(int) - libraw(data)).mean() < 150
 
 
 def camera_file(calibration: Calibration, samples: np.ndarray, exif: bool = True) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import BinaryIO
 
@@ -26,8 +26,8 @@ from photofix.raw import directories_of
 
 #: TIFF and EXIF tags.
 _MAKE, _MODEL, _SOFTWARE, _XMP, _IPTC, _EXIF, _GPS = 271, 272, 305, 700, 33723, 34665, 34853
-_SUBFILE, _PHOTOMETRIC, _MAKER_NOTE, _LENS_MODEL = 254, 262, 37500, 42036
-_CFA, _LINEAR_RAW = 32803, 34892
+_SUBFILE, _COMPRESSION, _PHOTOMETRIC, _MAKER_NOTE, _LENS_MODEL = 254, 259, 262, 37500, 42036
+_CFA, _LINEAR_RAW, _LOSSY_JPEG = 32803, 34892, 34892
 
 #: DNG tags.
 _CFA_REPEAT, _CFA_PATTERN, _PLANE_COLORS, _CFA_LAYOUT, _LINEARIZATION = 33421, 33422, 50710, 50711, 50712
@@ -61,8 +61,9 @@ _OF_MOSAIC = {
 #: What --strip-metadata leaves out: who, where, when, with which copy of the camera.
 _PERSONAL = {270, 305, 306, 315, 33432, *range(40091, 40096), _XMP, _IPTC, _EXIF, _GPS, _PRIVATE, 50735, 50827}
 
-#: Opcodes of the first list that name places and no sample values: FixBadPixelsList, TrimBounds.
+#: Opcodes of the first list that name places and no sample values: FixBadPixelsList, TrimBounds; and one for values.
 _PLACES_ONLY = {5, 6}
+_MAP_POLYNOMIAL = 8
 
 #: LibRaw's numbers for how a picture is turned, as Exif 2.32's tag 274.
 _ORIENTATIONS = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
@@ -87,7 +88,7 @@ def write(negative: Negative, stream: BinaryIO, history: str = "", strip: bool =
     samples, scale, known = libraw.contents(negative)
     main, raw = _from_dng(sources) if is_dng else _from_calibration(negative, sources, known)
     notes = _check_colors(main, known, samples)
-    notes += _fit_opcodes(raw, is_mosaic=samples.ndim == 2, from_mosaic=_is_mosaic(sources), scale=scale)
+    notes += _fit_opcodes(raw, sources, samples.ndim == 2, scale)
     _set_levels(raw, samples, scale, known)
     _set_noise(raw, negative)
     _set_versions(main)
@@ -110,10 +111,6 @@ def _write_with_preview(stream: BinaryIO, main: Directory, raw: Directory, sampl
 def _byte_order(data: bytes) -> str:
     """The source's own: some tags (ProfileGainTableMap) hold numbers in it that no field type tells of."""
     return ">" if data[:2] == b"MM" else "<"
-
-
-def _is_mosaic(sources: list[Directory]) -> bool:
-    return meta.numbers(_raw_directory(sources), _PHOTOMETRIC) != (_LINEAR_RAW,)
 
 
 def _raw_directory(sources: list[Directory]) -> Directory:
@@ -221,38 +218,42 @@ def _check_colors(main: Directory, known: Calibration, samples: np.ndarray) -> l
     return notes
 
 
-def _fit_opcodes(raw: Directory, is_mosaic: bool, from_mosaic: bool, scale: int) -> list[str]:
-    """Leave out the lists of opcodes that do not apply any more.
+def _fit_opcodes(raw: Directory, sources: list[Directory], is_mosaic: bool, scale: int) -> list[str]:
+    """Leave out the opcodes that do not apply any more.
 
-    The first is for samples as they were stored: with other numbers in the file, only what names places stays. The
-    second is for linear values from black to white: with a mosaic's own layout, it stays with the mosaic. The third is
-    for demosaiced colors, and always stays.
+    The first list is for samples as they were stored: with other numbers in the file, only what names places stays. The
+    second is for linear values from black to white: with a mosaic's own layout, it stays with the mosaic; curves for
+    lossy samples, LibRaw has applied. The third is for demosaiced colors, and always stays.
     """
     notes = []
-    listed = raw.get(_OPCODES_1)
-    if isinstance(listed, tuple):
-        kept = _opcodes(listed[1], everything=is_mosaic and scale == 1 and _LINEARIZATION not in raw)
-        if not is_mosaic or not kept:
-            del raw[_OPCODES_1]
-        else:
-            raw[_OPCODES_1] = (listed[0], struct.pack(">I", len(kept)) + b"".join(kept))
-        if not is_mosaic or len(kept) < int.from_bytes(listed[1][:4], "big"):
-            notes.append("OpcodeList1 corrects samples as the camera stored them: what is not true any more left out")
-    if from_mosaic and not is_mosaic and _OPCODES_2 in raw:
+    own_numbers = is_mosaic and scale == 1 and _LINEARIZATION not in raw
+    if not _keep_opcodes(raw, _OPCODES_1, lambda number: own_numbers or (is_mosaic and number in _PLACES_ONLY)):
+        notes.append("OpcodeList1 corrects samples as the camera stored them: what is not true any more left out")
+    below = _raw_directory(sources)
+    if not is_mosaic and meta.numbers(below, _PHOTOMETRIC) != (_LINEAR_RAW,) and _OPCODES_2 in raw:
         del raw[_OPCODES_2]
         notes.append("OpcodeList2 (such as lens shading) is for the mosaic: left out, and not applied")
+    if meta.numbers(below, _COMPRESSION) == (_LOSSY_JPEG,):
+        _keep_opcodes(raw, _OPCODES_2, lambda number: number != _MAP_POLYNOMIAL)
     return notes
 
 
-def _opcodes(listed: bytes, everything: bool) -> list[bytes]:
-    """The opcodes of a list (DNG specification, chapter 7; always big-endian), all or those that name places only."""
-    kept, at = [], 4
-    while at + 16 <= len(listed):
-        number, _, _, size = struct.unpack_from(">4I", listed, at)
-        if everything or number in _PLACES_ONLY:
-            kept.append(listed[at : at + 16 + size])
+def _keep_opcodes(raw: Directory, tag: int, wanted: Callable[[int], bool]) -> bool:
+    """Whether all opcodes of a list (DNG specification, chapter 7; big-endian) are wanted; others are left out."""
+    field = raw.get(tag)
+    if not isinstance(field, tuple):
+        return True
+    kept, at, count = [], 4, int.from_bytes(field[1][:4], "big")
+    while at + 16 <= len(field[1]):
+        number, _, _, size = struct.unpack_from(">4I", field[1], at)
+        if wanted(number):
+            kept.append(field[1][at : at + 16 + size])
         at += 16 + size
-    return kept
+    if len(kept) < count:
+        raw[tag] = (field[0], struct.pack(">I", len(kept)) + b"".join(kept))
+    if not kept:
+        del raw[tag]
+    return len(kept) >= count
 
 
 def _set_levels(raw: Directory, samples: np.ndarray, scale: int, known: Calibration) -> None:
