@@ -406,6 +406,14 @@ def test_preview_shows_the_photo() -> None:
     assert np.abs(small[..., ::-1].astype(int) - large).mean() < 8
 
 
+def test_a_mosaic_that_does_not_read_back_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoded = layout.encoded
+    monkeypatch.setattr(layout, "encoded", lambda samples: encoded(samples ^ 1))
+    with pytest.raises(WriteError, match="read back"):
+        write(Negative(opened(cfa_dng(scene())), scene()), tmp_path / "out.dng")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_linear_dng_holds_the_cameras_colors() -> None:
     """A gray card: neutral as AsShotNeutral says, a quarter of white, in all three colors of every pixel."""
     samples = np.empty((64, 80), np.uint16)

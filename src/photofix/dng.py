@@ -105,7 +105,7 @@ def _write_with_preview(stream: BinaryIO, main: Directory, raw: Directory, sampl
     """The preview is what LibRaw makes of the file: it is written twice, the first time in memory."""
     tiles, whole = layout.encoded(samples), io.BytesIO()
     layout.write(whole, main, raw, tiles, np.zeros((16, 16, 3), np.uint8), order)
-    layout.write(stream, main, raw, tiles, libraw.preview(whole.getvalue()), order)
+    layout.write(stream, main, raw, tiles, libraw.preview(whole.getvalue(), samples), order)
 
 
 def _byte_order(data: bytes) -> str:

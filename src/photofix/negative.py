@@ -123,16 +123,18 @@ def _camera_colors(
     return np.rint(colors, out=colors).clip(0, 65535).astype(np.uint16), gains
 
 
-def preview(data: bytes) -> np.ndarray:
-    """What a DNG looks like: (h, w, 3) uint8, sRGB, as the sensor lies, at most 1024 pixels a side.
+def preview(data: bytes, samples: np.ndarray) -> np.ndarray:
+    """What a DNG of these samples looks like: (h, w, 3) uint8, sRGB, as the sensor lies, at most 1024 pixels a side.
 
     Raises:
-        WriteError: LibRaw does not read the file, which then is not worth keeping.
+        WriteError: LibRaw does not read the same mosaic from the file, which then is not worth keeping.
     """
     import cv2
 
     try:
         with opened(data, "the DNG") as raw:
+            if samples.ndim == 2 and not np.array_equal(raw.raw_image, samples):
+                raise WriteError("a DNG whose samples do not read back; please report it")
             balance, _ = white_balance(raw)
             pixels = raw.postprocess(
                 use_camera_wb=balance, half_size=True, user_flip=0, no_auto_bright=True, gamma=SRGB_CURVE
