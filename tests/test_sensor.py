@@ -127,6 +127,17 @@ def test_lines_and_dots_of_print_survive() -> None:
     assert healed(sensed(cv2.GaussianBlur(light, (0, 0), 0.5), 100), 100)[1] == Flaws()
 
 
+def test_a_step_of_rounding_is_nothing_stuck() -> None:
+    """8 bits kept as multiples of 4: near black a sample is 0 or 4, and one 4 among zeros is still noise."""
+    light = np.random.default_rng(0).random((200, 300)) < 0.02
+    mosaic = np.where(light, 4, 0).astype(np.uint16)
+    mosaic[50:60] = 800
+    photo = RawPhoto(mosaic, "RGGB", (0, 0, 0, 0), 1020, None, None, b"")
+    assert heal(photo, [(1e-4, 0.0)] * 4)[1] == Flaws()
+    mosaic[150, 150] = 400
+    assert heal(replace(photo, mosaic=mosaic), [(1e-4, 0.0)] * 4)[1] == Flaws(hot=1)
+
+
 # Stripes
 
 

@@ -69,13 +69,22 @@ def heal(photo: RawPhoto, profiles: Profiles) -> tuple[RawPhoto, Flaws]:
     mosaic is float32 where offsets were, else uint16; without flaws the photo itself is returned. The rest of the photo
     stays: it is still what the file is developed with.
     """
-    pairs = np.asarray(profiles, np.float64)
+    pairs = _with_rounding(photo, profiles)
     mosaic, hot, dead = _without_stuck(photo, pairs)
     mosaic, drift = _without_drift(photo, mosaic, pairs)
     mosaic, rows = _without_stripes(photo, mosaic, pairs)
     turned, columns = _without_stripes(_turned(photo), mosaic.T, pairs[[0, 2, 1, 3]])
     flaws = Flaws(hot, dead, rows, columns, drift)
     return (replace(photo, mosaic=turned.T) if flaws else photo), flaws
+
+
+def _with_rounding(photo: RawPhoto, profiles: Profiles) -> np.ndarray:
+    """The profiles with the noise of rounding, where the mosaic's numbers leave some out (8 bits as 16, for one)."""
+    used = np.nonzero(np.bincount(photo.mosaic.ravel()))[0]
+    step = int(np.gcd.reduce(np.diff(used))) if len(used) > 1 else 1
+    pairs = np.array(profiles, np.float64)
+    pairs[:, 1] += (step**2 - 1) / 12 / (photo.white - np.array(photo.black)) ** 2
+    return pairs
 
 
 def noise_of(photo: RawPhoto, place: int, level: np.ndarray | float, profiles: np.ndarray) -> np.ndarray:
