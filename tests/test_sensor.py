@@ -127,6 +127,14 @@ def test_lines_and_dots_of_print_survive() -> None:
     assert healed(sensed(cv2.GaussianBlur(light, (0, 0), 0.5), 100), 100)[1] == Flaws()
 
 
+def test_a_mosaic_that_is_no_longer_whole_numbers_is_healed_too() -> None:
+    mosaic = sensed(scene(), 800).astype(np.float32) + np.float32(0.25)
+    mosaic[100, 150] = 15_000
+    result, flaws = healed(mosaic, 800)
+    assert flaws == Flaws(hot=1)
+    assert int((result != mosaic).sum()) == 1
+
+
 def test_a_step_of_rounding_is_nothing_stuck() -> None:
     """8 bits kept as multiples of 4: near black a sample is 0 or 4, and one 4 among zeros is still noise."""
     light = np.random.default_rng(0).random((200, 300)) < 0.02

@@ -80,9 +80,11 @@ def heal(photo: RawPhoto, profiles: Profiles) -> tuple[RawPhoto, Flaws]:
 
 def _with_rounding(photo: RawPhoto, profiles: Profiles) -> np.ndarray:
     """The profiles with the noise of rounding, where the mosaic's numbers leave some out (8 bits as 16, for one)."""
+    pairs = np.array(profiles, np.float64)
+    if photo.mosaic.dtype != np.uint16:
+        return pairs
     used = np.nonzero(np.bincount(photo.mosaic.ravel()))[0]
     step = int(np.gcd.reduce(np.diff(used))) if len(used) > 1 else 1
-    pairs = np.array(profiles, np.float64)
     pairs[:, 1] += (step**2 - 1) / 12 / (photo.white - np.array(photo.black)) ** 2
     return pairs
 
