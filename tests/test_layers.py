@@ -25,6 +25,10 @@ ALLOWED = {
     "mosaic": ["photo"],
     "sensor": ["photo"],
     "grain": ["photo"],
+    "align": [],
+    "lattice": [],
+    "frames": ["errors", "photo", "metadata"],
+    "burst": ["errors", "photo", "color", "noise", "mosaic", "align", "lattice", "frames"],
     "compare": ["errors", "photo", "color"],
     "fetch": ["errors"],
     "entry": ["errors", "fetch"],
@@ -44,9 +48,9 @@ ALLOWED = {
     "model": ["errors", "photo", "noise", "networks.*", "weights", "tiles", "device", "checkpoint"],
     "pipeline": [
         *("errors", "photo", "color", "noise", "mosaic", "sensor", "raw", "negative", "read", "write", "tasks.*"),
-        *("networks.*", "weights", "tiles", "device", "model", "checkpoint", "zoo"),
+        *("networks.*", "weights", "tiles", "device", "model", "checkpoint", "zoo", "burst", "frames"),
     ],
-    "batch": ["errors", "photo", "read", "write", "pipeline"],
+    "batch": ["errors", "photo", "frames", "read", "write", "pipeline"],
     "": ["photo", "read", "write", "pipeline"],
 }
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from photofix.errors import PhotofixError, UsageError, WeightsError
+from photofix.frames import Burst
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.write import FORMATS
 
@@ -30,10 +31,14 @@ STREAM = Path("-")
 
 @dataclass(frozen=True)
 class Job:
-    """One photo: where it comes from and where it goes; STREAM is a standard stream."""
+    """One photo: where it comes from and where it goes; STREAM is a standard stream.
+
+    more: the frames of a burst beside the source, which is its first.
+    """
 
     source: Path
     target: Path
+    more: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,13 +90,18 @@ def plan(inputs: Iterable[str], naming: Naming) -> list[Job]:
     return list(jobs.values())
 
 
+def frames(inputs: Iterable[str], naming: Naming) -> list[Path]:
+    """The files of a burst, each once, in the order in which they are named or found."""
+    return list(dict.fromkeys(one.path for word in inputs for one in _search(word, naming)))
+
+
 def check(jobs: list[Job]) -> None:
     """UsageError where two jobs share an output, or an output is an input or no file at all."""
     sources: dict[Path, list[Path]] = defaultdict(list)
     for job in jobs:
         if job.target != STREAM:
             sources[_real(job.target)].append(job.source)
-    inputs = {_real(job.source) for job in jobs if job.source != STREAM}
+    inputs = {_real(path) for job in jobs for path in (job.source, *job.more) if path != STREAM}
     for target, rivals in sources.items():
         if target in inputs:
             raise UsageError(f"{target} is an input and would be overwritten: give another output or --name")
@@ -181,8 +191,8 @@ class Outcome:
 class Steps:
     """The three stages of a job. read answers None for a photo that is to be skipped."""
 
-    read: Callable[[Job], Photo | RawPhoto | None]
-    restore: Callable[[Job, Photo | RawPhoto], tuple[Photo | Negative, dict[str, object]]]
+    read: Callable[[Job], Photo | RawPhoto | Burst | None]
+    restore: Callable[[Job, Photo | RawPhoto | Burst], tuple[Photo | Negative, dict[str, object]]]
     write: Callable[[Job, Photo | Negative], list[str]]
 
 

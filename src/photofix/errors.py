@@ -15,6 +15,10 @@ class ReadError(PhotofixError):
     """A picture that cannot be read."""
 
 
+class BurstError(PhotofixError):
+    """Frames that do not make one burst."""
+
+
 class WriteError(PhotofixError):
     """A picture that cannot be written."""
 

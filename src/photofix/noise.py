@@ -7,15 +7,24 @@ A sensor's noise is Poisson-Gaussian: variance = shot * signal + read, with blac
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 
 #: A map of noise levels that is computed where it is needed: rows and columns in, (h, w) float32 out.
 SigmaAt = Callable[[slice, slice], np.ndarray]
 
+#: One for all, or one for each place.
+Number = float | np.ndarray
 
-def stabilise(signal: np.ndarray, shot: float, read: float) -> tuple[np.ndarray, float]:
+
+@overload
+def stabilise(signal: np.ndarray, shot: float, read: float) -> tuple[np.ndarray, float]: ...
+@overload
+def stabilise(signal: np.ndarray, shot: np.ndarray, read: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+@overload
+def stabilise(signal: np.ndarray, shot: Number, read: Number) -> tuple[np.ndarray, Number]: ...
+def stabilise(signal: np.ndarray, shot: Number, read: Number) -> tuple[np.ndarray, Number]:
     """Signal in units in which its noise is the same everywhere, scaled so that black is 0 and white is 1.
 
     The generalised Anscombe transform (Starck, Murtagh and Bijaoui 1998):
@@ -23,25 +32,33 @@ def stabilise(signal: np.ndarray, shot: float, read: float) -> tuple[np.ndarray,
 
     Args:
         signal: float array of any shape, black = 0, white = 1; may be negative.
-        shot: variance a unit of signal, above 0.
-        read: variance at black.
+        shot: variance a unit of signal, above 0; a number, or an array for noise that differs from place to place.
+        read: variance at black, likewise.
     Returns:
-        the stabilised signal (float32) and the standard deviation of its noise.
+        the stabilised signal (float32) and the standard deviation of its noise, a number or an array like shot.
     """
-    offset = 0.375 + read / shot**2
-    black = 2 * np.sqrt(offset)
-    span = 2 * np.sqrt(1 / shot + offset) - black
-    root = np.sqrt(np.maximum(signal / np.float32(shot) + np.float32(offset), 0), dtype=np.float32)
-    return (2 * root - np.float32(black)) / np.float32(span), float(1 / span)
+    black, span, offset = _curve(shot, read)
+    root = np.sqrt(np.maximum(signal / _single(shot) + _single(offset), 0), dtype=np.float32)
+    level = 1 / span
+    return (2 * root - _single(black)) / _single(span), level if isinstance(level, np.ndarray) else float(level)
 
 
-def unstabilise(stabilised: np.ndarray, shot: float, read: float) -> np.ndarray:
+def unstabilise(stabilised: np.ndarray, shot: Number, read: Number) -> np.ndarray:
     """The signal whose stabilise() this is: the algebraic inverse, float32."""
+    black, span, offset = _curve(shot, read)
+    root = (stabilised * _single(span) + _single(black)) / 2
+    return ((root * root - _single(offset)) * _single(shot)).astype(np.float32)
+
+
+def _curve(shot: Number, read: Number) -> tuple[Number, Number, Number]:
+    """The transform of black, how far that of white lies above it, and what is added under the root."""
     offset = 0.375 + read / shot**2
     black = 2 * np.sqrt(offset)
-    span = 2 * np.sqrt(1 / shot + offset) - black
-    root = (stabilised * np.float32(span) + np.float32(black)) / 2
-    return ((root * root - np.float32(offset)) * np.float32(shot)).astype(np.float32)
+    return black, 2 * np.sqrt(1 / shot + offset) - black, offset
+
+
+def _single(value: Number) -> np.ndarray | np.float32:
+    return value.astype(np.float32, copy=False) if isinstance(value, np.ndarray) else np.float32(value)
 
 
 def between_cells(levels: np.ndarray, cell: int) -> SigmaAt:

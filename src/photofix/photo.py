@@ -66,6 +66,8 @@ class RawPhoto:
     corner: row and column of the sensor where the mosaic begins.
     masked: the parts of the sensor that no light reaches, as far as the file tells or its margins let us hope.
     notes: what reading had to change, in words for the user.
+    averaged: of a merged burst, whose mosaic is float32: (h, w) float32 for each sample of mosaic.pack(), how many
+        frames' worth it is; the variance that `noise` gives is divided by it. None for a single frame.
     """
 
     mosaic: np.ndarray
@@ -84,6 +86,7 @@ class RawPhoto:
     corner: tuple[int, int] = (0, 0)
     masked: tuple[Area, ...] = ()
     notes: tuple[str, ...] = ()
+    averaged: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,11 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from photofix import checkpoint, device, model, negative, noise, raw, sensor, weights, zoo
+from photofix import burst, checkpoint, device, model, negative, noise, raw, sensor, weights, zoo
+from photofix.burst import FrameNoise, Method
 from photofix.device import Place
 from photofix.errors import UsageError
+from photofix.frames import Burst
 from photofix.model import Model, Tile
 from photofix.mosaic import part_of_planes, places, to_planes
 from photofix.networks.level import CELL
@@ -46,6 +48,7 @@ class Settings:
     stuck photosites, stripes and drifting black of a sensor are corrected. keep_grain: share of the luminance noise
     that stays. exposure: EV by which a RAW file is developed brighter. dng: a RAW file is not developed: its mosaic, or
     linear, its demosaiced colors, go into a DNG.
+    method: how the frames of a burst become one photo. Noise levels are those of one frame.
     """
 
     model: str | None = None
@@ -64,6 +67,7 @@ class Settings:
     roi: Roi | None = None
     offline: bool = False
     dng: Literal["cfa", "linear"] | None = None
+    method: Method = "network"
 
 
 @dataclass(frozen=True)
@@ -138,22 +142,31 @@ class Models:
             return self._loaded[entry.name]
 
 
-def restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None = None) -> Restored:
-    """Denoise one photo as the run's settings say; RAW comes back developed, or as a Negative where a DNG is wanted."""
+def restore(photo: Photo | RawPhoto | Burst, models: Models, progress: Progress | None = None) -> Restored:
+    """Denoise one photo, or the one that a burst becomes, as the run's settings say.
+
+    RAW comes back developed, or as a Negative where a DNG is wanted.
+    """
     started = time.perf_counter()
-    settings = models.settings
-    if isinstance(photo, RawPhoto) and models.get("denoise", True).entry.takes.encoding == "stabilised":
-        restored = _restore_raw(photo, models, progress)
-    elif settings.dng:
-        restored = _restore_linear(photo, models, progress)
+    if isinstance(photo, Burst):
+        restored = _restore_burst(photo, models, progress)
     else:
-        # A network for finished pictures was asked for: develop first.
-        shown = _shown(photo, settings) if isinstance(photo, RawPhoto) else _exposed(photo, settings)
-        restored = _restore_picture(cropped(shown, settings.roi), models, progress)
+        restored = _restore(photo, models, progress)
     result = restored.photo
     height, width = (result.pixels if isinstance(result, Photo) else result.samples).shape[:2]
     facts: dict[str, object] = {"width": width, "height": height}
     return replace(restored, facts=facts | restored.facts | {"seconds": round(time.perf_counter() - started, 3)})
+
+
+def _restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
+    settings = models.settings
+    if isinstance(photo, RawPhoto) and models.get("denoise", True).entry.takes.encoding == "stabilised":
+        return _restore_raw(photo, models, progress)
+    if settings.dng:
+        return _restore_linear(photo, models, progress)
+    # A network for finished pictures was asked for: develop first.
+    shown = _shown(photo, settings) if isinstance(photo, RawPhoto) else _exposed(photo, settings)
+    return _restore_picture(cropped(shown, settings.roi), models, progress)
 
 
 def _restore_linear(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
@@ -172,14 +185,17 @@ def _restore_linear(photo: Photo | RawPhoto, models: Models, progress: Progress 
     return replace(restored, photo=Negative(photo, samples, noise=left, notes=restored.photo.notes + kind))
 
 
-def _restore_picture(photo: Photo, models: Models, progress: Progress | None) -> Restored:
+def _restore_picture(
+    photo: Photo, models: Models, progress: Progress | None, level: tuple[float | SigmaAt, float] | None = None
+) -> Restored:
+    """level: the noise, and its typical value, where they are known."""
     notes: list[str] = []
     network = replace(models.get("denoise"), note=notes.append)
     if network.entry.takes.encoding != "srgb":
         raise UsageError(
             f"model '{network.entry.name}' takes RAW mosaics only: leave --model out for finished pictures"
         )
-    sigma, typical = noise_level(photo, models, progress)
+    sigma, typical = level or noise_level(photo, models, progress)
     settings = models.settings
     restored = denoise.denoise(photo, network, sigma, settings.strength, progress, settings.keep_grain)
     return Restored(_noted(restored, notes), _facts(network, photo.pixels.shape, round(typical * 255, 2)))
@@ -206,10 +222,12 @@ def _restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> 
     settings = models.settings
     network = replace(models.get("denoise", is_raw=True), note=notes.append, part=_wanted(photo, settings.roi))
     profiles = noise_profile(photo, settings.iso, settings.noise)
-    healed, flaws = sensor.heal(photo, profiles) if settings.heal else (photo, sensor.Flaws())
+    # A burst's frames were healed before they were merged.
+    heal = settings.heal and photo.averaged is None
+    healed, flaws = sensor.heal(photo, profiles) if heal else (photo, sensor.Flaws())
     mosaic = denoise.denoise_raw(healed, network, profiles, settings.strength, progress, settings.keep_grain)
-    samples, scale = raw.stored(photo, mosaic, profiles)
-    shown = _finished(photo, samples, scale, profiles, settings)
+    left = _left(photo, profiles)
+    shown = _finished(photo, *raw.stored(photo, mosaic, left), left, settings)
     if settings.sigma != "auto":
         notes.append("--sigma is for finished pictures; for RAW give --iso or --noise")
     height, width = photo.mosaic.shape
@@ -218,6 +236,73 @@ def _restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> 
     if flaws:
         facts["healed"] = {name: round(much, 2) for name, much in asdict(flaws).items() if much}
     return Restored(_noted(shown, notes), facts)
+
+
+def _restore_burst(frames: Burst, models: Models, progress: Progress | None) -> Restored:
+    """The frames merged, and what is left of their noise taken out, unless the merging is to stand alone."""
+    settings = models.settings
+    if settings.dng and isinstance(frames.reference, Photo):
+        raise UsageError("a burst becomes a DNG only if its frames have a Bayer mosaic: save it as TIFF or PNG")
+    frame_noise = _frame_noise(frames.reference, models)
+    merged = burst.merge(_healed(frames, settings), frame_noise, settings.method, progress)
+    if settings.method != "network":
+        restored = Restored(_unrestored(merged.photo, settings), {"model": f"none ({settings.method})"})
+    elif isinstance(merged.photo, RawPhoto):
+        restored = _restore(merged.photo, models, progress)
+    else:
+        level = burst.thinned(frame_noise.sigma, merged.count)
+        region = _exposed(cropped(merged.photo, settings.roi), settings)
+        restored = _restore_picture(region, models, progress, (_shifted(level, settings.roi), frame_noise.typical))
+    facts = {"frames": merged.frames, "reference": frames.reference_name, "averaged": round(merged.typical, 1)}
+    noted = _noted(restored.photo, [*frames.notes, *merged.notes])
+    return replace(restored, photo=noted, facts=restored.facts | facts)
+
+
+def _frame_noise(reference: Photo | RawPhoto, models: Models) -> FrameNoise:
+    if isinstance(reference, RawPhoto):
+        profiles = noise_profile(reference, models.settings.iso, models.settings.noise)
+        return FrameNoise(tuple(profiles[place] for place in places(reference.pattern)))
+    return FrameNoise((), *noise_level(reference, models))
+
+
+def _healed(frames: Burst, settings: Settings) -> Burst:
+    """The burst without its sensor's flaws, which would be found in the merged photo no more."""
+    if not settings.heal or not isinstance(frames.reference, RawPhoto):
+        return frames
+    profiles = noise_profile(frames.reference, settings.iso, settings.noise)
+
+    def heal(photo: Photo | RawPhoto) -> Photo | RawPhoto:
+        if not isinstance(photo, RawPhoto):
+            return photo
+        healed = sensor.heal(photo, profiles)[0].mosaic
+        return replace(photo, mosaic=np.rint(healed).clip(0, 65535).astype(np.uint16, copy=False))
+
+    return replace(frames, reference=heal(frames.reference), photos=tuple(map(heal, frames.photos)))
+
+
+def _shifted(level: SigmaAt, roi: Roi | None) -> SigmaAt:
+    """A picture's noise level, for the region alone."""
+    if roi is None:
+        return level
+    return lambda rows, columns: level(
+        slice(rows.start + roi.y, rows.stop + roi.y), slice(columns.start + roi.x, columns.stop + roi.x)
+    )
+
+
+def _unrestored(photo: Photo | RawPhoto, settings: Settings) -> Photo | Negative:
+    """A merged photo as it is, developed or a negative."""
+    if not isinstance(photo, RawPhoto):
+        return cropped(_exposed(photo, settings), settings.roi)
+    profiles = _left(photo, noise_profile(photo, settings.iso, settings.noise))
+    return _finished(photo, *raw.stored(photo, photo.mosaic, profiles), profiles, settings)
+
+
+def _left(photo: RawPhoto, profiles: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    """The noise of a photo's places: one frame's, less what averaging took."""
+    if photo.averaged is None:
+        return profiles
+    share = float(np.mean(1 / photo.averaged))
+    return [(shot * share, read * share) for shot, read in profiles]
 
 
 def _finished(
@@ -279,7 +364,7 @@ def _plausible(profile: tuple[float, float], iso: int | None) -> tuple[float, fl
 
 def _shown(photo: RawPhoto, settings: Settings) -> Photo:
     """The photo developed as it is, healed."""
-    if settings.heal:
+    if settings.heal and photo.averaged is None:
         healed = sensor.heal(photo, noise_profile(photo, settings.iso, settings.noise))[0]
         return _developed(photo, healed.mosaic, settings)
     return _developed(photo, photo.mosaic, settings)

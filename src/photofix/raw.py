@@ -163,7 +163,8 @@ def stored(photo: RawPhoto, mosaic: np.ndarray, noise: Sequence[tuple[float, flo
     Args:
         mosaic: (H, W) float32 in sensor numbers. noise: (shot, read) of the places of the pattern before restoring.
     """
-    if np.abs(mosaic - photo.mosaic.astype(np.float32)).max() <= _ROUNDING:
+    same = np.abs(mosaic - photo.mosaic.astype(np.float32)).max() <= _ROUNDING
+    if same and photo.mosaic.dtype == np.uint16:  # a merged burst's has fractions
         return photo.mosaic, 1
     scale = min(headroom(photo), _fineness(photo, noise))
     numbers = mosaic * np.float32(scale)

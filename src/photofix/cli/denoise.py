@@ -29,6 +29,9 @@ def denoise(
         bool, typer.Option("--heal/--no-heal", help="Correct a sensor's stuck photosites, stripes and drifting black.")
     ] = True,
     exposure: Annotated[float, typer.Option("--exposure", metavar="EV", help="Develop RAW brighter or darker.")] = 0.0,
+    burst: options.Burst = False,
+    reference: options.Reference = None,
+    method: options.Method = "network",
     output: options.Output = None,
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,
@@ -64,6 +67,8 @@ def denoise(
 
     photofix denoise shoot/ -r -o clean/
 
+    photofix denoise f1.dng f2.dng f3.dng f4.dng --burst -o merged.png
+
     cat in.jpg | photofix denoise - - --format jpeg > out.jpg
     """
     from photofix import pipeline
@@ -94,8 +99,15 @@ def denoise(
         roi=pipeline.Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
         offline=offline,
         dng=dng,
+        method=method,
     )
-    files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
+    if not burst and (reference is not None or method != "network"):
+        raise UsageError("--reference and --method are for the frames of one scene: add --burst")
+    files = Files(
+        *(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format),
+        burst=burst,
+        reference=reference,
+    )
     saving = SaveOptions(None, quality, options.depth_of(bit_depth), strip_metadata)
     workers = Workers(*options.numbers_of(jobs, "--jobs", "LOAD:RUN:SAVE", 1))
     manner = session.Manner(workers, fail_fast, json, quiet, verbose)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from photofix import batch
 from photofix.batch import STREAM, WRITTEN_ENDINGS, Job, Naming
 from photofix.errors import UsageError
+from photofix.frames import FEWEST, MOST
 from photofix.write import format_of
 
 
@@ -25,6 +26,8 @@ class Files:
     recursive: bool
     template: str | None
     format: str | None
+    burst: bool = False
+    reference: int | None = None
 
 
 def planned(task: str, files: Files) -> list[Job]:
@@ -33,7 +36,7 @@ def planned(task: str, files: Files) -> list[Job]:
         raise UsageError("--overwrite and --skip-existing contradict each other: leave one out")
     try:
         words, output = _inputs_and_output(task, files)
-        jobs = _jobs(task, words, output, files)
+        jobs = [_burst(words, output, files)] if files.burst else _jobs(task, words, output, files)
         for job in jobs:
             format_for(job, files.format)
         _check_existing(jobs, files)
@@ -54,13 +57,13 @@ def format_for(job: Job, chosen: str | None) -> str:
 
 def _inputs_and_output(task: str, files: Files) -> tuple[list[str], str | None]:
     words, output = [*files.words, *_listed(files.files_from)], files.output
-    if files.files_from is None and output is None and len(words) == 2:
+    if files.files_from is None and output is None and len(words) == 2 and not files.burst:
         output = words.pop()
     if not words and files.files_from:
         raise UsageError(f"--files-from {files.files_from}: names no photo")
     if not words:
         raise UsageError(f"which photos? Type: photofix {task} IN [OUT], or photofix {task} --help")
-    if output is None and len(words) > 2 and not Path(words[-1]).is_file() and not files.files_from:
+    if output is None and len(words) > 2 and not files.burst and not Path(words[-1]).is_file() and not files.files_from:
         raise UsageError(f"several photos, and {words[-1]} is none: to write there give -o {words[-1]}")
     if "-" in words and (len(words) > 1 or files.files_from == "-"):
         raise UsageError("standard input (-) is one photo: give it alone")
@@ -91,6 +94,26 @@ def _jobs(task: str, words: list[str], output: str | None, files: Files) -> list
         raise UsageError("standard output is a terminal: give an output file, or redirect it")
     batch.check([job])
     return [job]
+
+
+def _burst(words: list[str], output: str | None, files: Files) -> Job:
+    """The one job of a burst: its frames, and the file that they become, by default beside the first."""
+    naming = Naming("burst", None, files.template, files.format, files.recursive)
+    sources = batch.frames(words, naming)
+    if not FEWEST <= len(sources) <= MOST:
+        raise UsageError(f"--burst: {len(sources)} frames; give {FEWEST} to {MOST} of one scene")
+    if files.reference is not None and not 1 <= files.reference <= len(sources):
+        raise UsageError(f"--reference {files.reference}: give a frame's number, 1 to {len(sources)}")
+    if output is None or (output != "-" and _is_folder(output)):
+        named = replace(naming, output=None if output is None else Path(output))
+        target = batch.plan([str(sources[0])], named)[0].target
+    else:
+        target = Path(output)
+    job = Job(sources[0], target, tuple(sources[1:]))
+    if job.target == STREAM and sys.stdout.isatty():
+        raise UsageError("standard output is a terminal: give an output file, or redirect it")
+    batch.check([job])
+    return job
 
 
 def _streams(word: str, files: Files) -> bool:

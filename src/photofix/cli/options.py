@@ -10,7 +10,7 @@ import typer
 
 from photofix.errors import UsageError
 
-_FILES, _NETWORK, _OUTPUT, _RUN = "Files", "Network", "Output", "Run"
+_FILES, _BURST, _NETWORK, _OUTPUT, _RUN = "Files", "Burst", "Network", "Output", "Run"
 
 Inputs = Annotated[
     list[str] | None,
@@ -26,7 +26,7 @@ Output = Annotated[
         "--output",
         "-o",
         metavar="PATH",
-        help="Folder to write to; for one photo also a file, or - for standard output.",
+        help="Folder to write to; for one photo or burst also a file, or - for standard output.",
         show_default=False,
         rich_help_panel=_FILES,
     ),
@@ -54,6 +54,31 @@ Name = Annotated[
 FilesFrom = Annotated[
     str | None,
     typer.Option("--files-from", metavar="FILE|-", help="Read inputs from a file, one a line.", rich_help_panel=_FILES),
+]
+
+Burst = Annotated[
+    bool,
+    typer.Option(
+        "--burst", help="The photos are 2 to 32 frames of one scene: make one of them.", rich_help_panel=_BURST
+    ),
+]
+Reference = Annotated[
+    int | None,
+    typer.Option(
+        "--reference",
+        metavar="N",
+        help="The frame that is kept to, from 1.",
+        show_default="sharpest",
+        rich_help_panel=_BURST,
+    ),
+]
+Method = Annotated[
+    Literal["network", "average", "median"],
+    typer.Option(
+        "--method",
+        help="Merge what agrees and denoise the rest, or only average, or take the median.",
+        rich_help_panel=_BURST,
+    ),
 ]
 
 Model = Annotated[

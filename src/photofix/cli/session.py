@@ -20,6 +20,7 @@ from photofix.cli import download
 from photofix.cli.files import Files, format_for, planned
 from photofix.cli.progress import Progress
 from photofix.errors import ReadError, UsageError, WriteError
+from photofix.frames import Burst, gather
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.write import SaveOptions
 
@@ -104,6 +105,8 @@ def _settings_for(work: Work, jobs: list[Job]) -> pipeline.Settings:
 
 def _prepare(task: str, models: pipeline.Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
     """Load the networks that the photos' names call for: what cannot be had is known before any photo is read."""
+    if models.settings.method != "network":
+        return
     for is_raw in sorted({job.source.suffix[1:].lower() in RAW_ENDINGS for job in jobs}):
         if not models.settings.weights:
             _fetch(models.entry_for(task, is_raw), models.settings.offline, say)
@@ -120,17 +123,20 @@ def _fetch(entry: weights.Entry, offline: bool, say: Callable[[str], None] | Non
 
 
 def _steps(work: Work, models: pipeline.Models, progress: Progress, stop: threading.Event) -> Steps:
-    def read(job: Job) -> Photo | RawPhoto | None:
+    def read(job: Job) -> Photo | RawPhoto | Burst | None:
         if work.files.skip_existing and job.target != STREAM and _is_readable(job.target):
             return None
         if job.source == STREAM:
             return reading.read(sys.stdin.buffer.read(), "standard input")
+        if job.more:
+            return gather((job.source, *job.more), reading.read, work.files.reference)
         return reading.read(job.source)
 
-    def restore(job: Job, photo: Photo | RawPhoto) -> tuple[Photo | Negative, dict[str, object]]:
-        height, width = (photo.pixels if isinstance(photo, Photo) else photo.mosaic).shape[:2]
+    def restore(job: Job, photo: Photo | RawPhoto | Burst) -> tuple[Photo | Negative, dict[str, object]]:
+        sight = photo.reference if isinstance(photo, Burst) else photo
+        height, width = (sight.pixels if isinstance(sight, Photo) else sight.mosaic).shape[:2]
         # A mosaic's tiles count packed pixels, one for four of the sensor's.
-        scale = 4 if isinstance(photo, RawPhoto) else 1
+        scale = 4 if isinstance(sight, RawPhoto) else 1
 
         def tile_done(pixels: int) -> None:
             if stop.is_set():
@@ -141,7 +147,7 @@ def _steps(work: Work, models: pipeline.Models, progress: Progress, stop: thread
         if not work.settings.roi:
             writing.check_limits((height, width), chosen)
         if chosen == "dng":
-            writing.check_kind(photo.data is not None, chosen)
+            writing.check_kind(sight.data is not None, chosen)
         _make_folder(job.target)
         restored = pipeline.restore(photo, models, tile_done)
         return restored.photo, restored.facts | {"notes": list(restored.photo.notes)}
@@ -177,7 +183,9 @@ def _make_folder(target: Path) -> None:
 
 
 def _spare_pictures(report: str | None, jobs: list[Job]) -> None:
-    pictures = {os.path.realpath(path) for job in jobs for path in (job.source, job.target) if path != STREAM}
+    pictures = {
+        os.path.realpath(path) for job in jobs for path in (job.source, *job.more, job.target) if path != STREAM
+    }
     if report and os.path.realpath(report) in pictures:
         raise UsageError(f"--json {report}: is one of the photos; name a file of its own")
 

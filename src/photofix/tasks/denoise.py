@@ -24,6 +24,9 @@ UNSEEN = 0.25 / 255
 _UNCLIPPED = 0.9
 _LEAST_LEFT = 0.01
 
+#: (shot, read): numbers, or arrays for noise that differs from place to place.
+Profile = tuple[float, float] | tuple[np.ndarray, np.ndarray]
+
 
 class Restore(Protocol):
     """What denoising needs of a model: a file's pixels (H, W, C) and their noise level, to pixels of the same kind."""
@@ -126,7 +129,8 @@ def denoise_raw(
 ) -> np.ndarray:
     """The mosaic (H, W) float32 without its noise, in the sensor's own numbers.
 
-    Packed into red, green, green and blue planes, made even by the noise profile, denoised, and brought back.
+    Packed into red, green, green and blue planes, made even by the noise profile, denoised, and brought back. Where
+    frames were averaged, the network is told what is left of the noise, sample by sample.
 
     Args:
         profiles: (shot, read) of the four places of the pattern, variance = shot * signal + read with white at 1.
@@ -138,11 +142,12 @@ def denoise_raw(
     planes = mosaic.to_planes(raw)
     gains, (shot, read) = noise.combine([profiles[place] for place in mosaic.places(raw.pattern)])
     scale = np.array(gains, np.float32)[:, None, None]
-    even, level = noise.stabilise(planes * scale, shot, read)
+    variance = _averaged((shot, read), raw.averaged)
+    even, level = noise.stabilise(planes * scale, *variance)
     even = np.ascontiguousarray(even.transpose(1, 2, 0))
-    restored = model(even, level, 1.0, progress)
+    restored = model(even, _at(level), 1.0, progress)
     changed = (restored != even).transpose(2, 0, 1)
-    light = noise.unstabilise(restored.transpose(2, 0, 1), shot, read) / scale
+    light = noise.unstabilise(restored.transpose(2, 0, 1), *variance) / scale
     # What the network left alone keeps its own number: there and back through roots would round it.
     change = np.where(changed, light - planes, np.float32(0))
     if keep_grain:
@@ -163,7 +168,7 @@ def noise_left(
 
     Args:
         restored: (H, W) in sensor numbers, like raw.mosaic. profiles: (shot, read) of the places of the pattern.
-        strength: the share of the change that was made, above 0.
+        strength: the share of the change that was made.
     """
     before, after = mosaic.to_planes(raw), mosaic.to_planes(replace(raw, mosaic=restored))
     left = list(profiles)
@@ -177,9 +182,18 @@ def noise_left(
 def _share_left(noisy: np.ndarray, clean: np.ndarray, profile: tuple[float, float], strength: float) -> float:
     inside = (clean > 0) & (clean < _UNCLIPPED)
     expected = profile[0] * clean[inside] + profile[1]
-    if not expected.size:
+    if not expected.size or not strength:
         return 1.0
     # Four sigma and more is no noise but what else was changed, beside clipped light for one.
     taken = np.minimum((noisy - clean)[inside] ** 2, 16 * expected)
     share = 1 - float(taken.sum() / expected.sum()) * (2 / strength - 1)
     return min(1.0, max(_LEAST_LEFT, share))
+
+
+def _averaged(profile: tuple[float, float], count: np.ndarray | None) -> Profile:
+    """The profile (shot, read) of what so many frames were averaged to; one for all, or (h, w) arrays."""
+    return profile if count is None else (profile[0] / count, profile[1] / count)
+
+
+def _at(level: float | np.ndarray) -> float | SigmaAt:
+    return (lambda rows, columns: level[rows, columns]) if isinstance(level, np.ndarray) else level
