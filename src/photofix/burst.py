@@ -276,23 +276,27 @@ def _plain(work: _Work, rows: slice) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _trusting(work: _Work, rows: slice) -> tuple[np.ndarray, np.ndarray]:
-    """Twice an average of what is trusted: of the frames' colors, then of what these leave unexplained."""
+    """The average of what is trusted of the frames' colors; for mosaics then of what these leave unexplained, too."""
     lattice, reference = work.lattice, work.frames[0].part(rows)
     even, level = work.noise.even(reference), work.noise.level(rows, slice(0, reference.shape[2]))
-    colors = lattice.fill(reference, work.gains)
+    squares = np.ones(reference.shape[1:], np.float32)
+    colors = lattice.fill(reference, work.gains).copy()  # of a finished picture it is the reference itself
     total = np.ones(colors.shape[1:], np.float32)
     arrivals = []
     for frame in work.frames[1:]:
         x, y, seen = _places(work, frame, rows)
         filled = lattice.fill(frame.part(seen), work.gains)
         moved = np.stack([cv2.remap(c, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101) for c in filled])
-        trust = _trust(even, work.noise.even(lattice.sample(moved)), level)
+        trust = _trust(even, work.noise.even(lattice.sample(moved)), level * lattice.correlated)
         trust *= _inside(work, frame, x, y, seen) / np.float32(frame.variance)
         weight = trust.repeat(lattice.step, 0).repeat(lattice.step, 1)
         colors += weight * moved
         total += weight
+        squares += trust**2 * np.float32(frame.variance)
         arrivals.append(_Arrival(frame, x, y, seen, trust))
     colors /= total
+    if lattice.step == 1:  # nothing was interpolated but by fractions of a pixel
+        return colors, total**2 / squares
     return _residuals(work, rows, colors, reference, arrivals)
 
 

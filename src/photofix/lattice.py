@@ -16,10 +16,13 @@ class Lattice:
     """Where the planes' samples lie.
 
     step: pixels from one sample of a plane to the next. sites: for each plane its color, first row and first column.
+    correlated: how much more than white noise of its level a window's mean may vary. Development and compression make
+        neighbours in a finished picture alike, so that averaging them takes less noise away.
     """
 
     step: int
     sites: tuple[tuple[int, int, int], ...]
+    correlated: float = 1.0
 
     def sample(self, colors: np.ndarray) -> np.ndarray:
         """The planes (P, h, w) of colors (C, H, W)."""
@@ -61,8 +64,8 @@ class Lattice:
 
 
 BAYER = Lattice(2, ((0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)))
-COLOR = Lattice(1, ((0, 0, 0), (1, 0, 0), (2, 0, 0)))
-GRAY = Lattice(1, ((0, 0, 0),))
+COLOR = Lattice(1, ((0, 0, 0), (1, 0, 0), (2, 0, 0)), 1.25)
+GRAY = Lattice(1, ((0, 0, 0),), 1.25)
 
 #: Malvar, He and Cutler (2004), in eighths: green at red or blue, red beside red and beside blue, red at blue.
 _GREEN = ((0, 0, -1, 0, 0), (0, 0, 2, 0, 0), (-1, 2, 4, 2, -1), (0, 0, 2, 0, 0), (0, 0, -1, 0, 0))
