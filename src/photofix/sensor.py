@@ -30,6 +30,9 @@ _CROSS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 _EIGHT = tuple((down, across) for down in (-1, 0, 1) for across in (-1, 0, 1) if (down, across) != (0, 0))
 _SQUARE = tuple((down, across) for down in range(-2, 3) for across in range(-2, 3) if (down, across) != (0, 0))
 
+#: A mosaic of fewer different numbers does not tell how they are rounded.
+_LEVELS = 32
+
 #: Stripes: segments that a line is cut into, fewest that must not be clipped, fewest lines that say
 #: what stripes are, and lines whose median is the picture there.
 _SEGMENTS = 40
@@ -84,7 +87,7 @@ def _with_rounding(photo: RawPhoto, profiles: Profiles) -> np.ndarray:
     if photo.mosaic.dtype != np.uint16:
         return pairs
     used = np.nonzero(np.bincount(photo.mosaic.ravel()))[0]
-    step = int(np.gcd.reduce(np.diff(used))) if len(used) > 1 else 1
+    step = int(np.gcd.reduce(np.diff(used))) if len(used) >= _LEVELS else 1
     pairs[:, 1] += (step**2 - 1) / 12 / (photo.white - np.array(photo.black)) ** 2
     return pairs
 
