@@ -290,6 +290,13 @@ def test_the_sharpest_frame_is_the_reference() -> None:
     assert (found.reference_name, found.names) == ("b", ("a", "c"))
 
 
+def test_a_frame_of_something_else_is_not_the_reference_however_sharp() -> None:
+    light = moved(scene(), (0, 0))
+    soft = [Photo((cv2.GaussianBlur(light, (0, 0), blur) * 255).astype(np.uint8)) for blur in (3.0, 2.0)]
+    other = Photo((light[::-1, ::-1] * 255).astype(np.uint8))
+    assert reading({"a": soft[0], "other": other, "b": soft[1]}).reference_name == "b"
+
+
 def test_frames_that_cannot_be_read_are_named_and_left_out() -> None:
     photo = Photo(np.full((16, 16, 3), 90, np.uint8))
     found = reading({"a": photo, "bad": ReadError("bad: is cut short"), "b": photo})

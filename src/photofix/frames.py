@@ -24,6 +24,9 @@ _MAKE, _MODEL, _EXIF, _TIME, _APERTURE, _SENSITIVITY = 271, 272, 34665, 33434, 3
 #: most that their brightness may differ by beyond that.
 _SAME, _SCALED, _UNEXPLAINED = 0.1, 1.05, 0.35
 
+#: How much less a frame may correlate with the others than the best does, to be the reference.
+_UNLIKE = 0.3
+
 
 @dataclass(frozen=True)
 class Burst:
@@ -46,17 +49,16 @@ def gather(sources: Sequence[Path], read: Callable[[Path], Photo | RawPhoto], ch
     """Read a burst; frames that cannot be read are left out.
 
     Args:
-        chosen: the reference, counted from 1; None for the sharpest frame.
+        chosen: the reference, counted from 1; None for the sharpest of the frames that most others resemble.
     Raises:
         BurstError: fewer than two frames can be read, the chosen one cannot, or frames do not belong together.
     """
     found, notes = _readable(sources, read)
-    names = list(found)
     if chosen is not None and str(sources[chosen - 1]) not in found:
         raise BurstError(f"{notes[0]}: it is the reference; choose another frame with --reference")
     if len(found) < FEWEST:
         raise BurstError(f"a burst needs {FEWEST} frames that can be read: {'; '.join(notes)}")
-    name = str(sources[chosen - 1]) if chosen else max(names, key=lambda one: sharpness(found[one]))
+    name = str(sources[chosen - 1]) if chosen else max(_usual(found), key=lambda one: sharpness(found[one]))
     reference = found.pop(name)
     gains = tuple(_gain(name, reference, other, photo) for other, photo in found.items())
     others = tuple(replace(photo, data=b"") if isinstance(photo, RawPhoto) else photo for photo in found.values())
@@ -69,6 +71,22 @@ def sharpness(photo: Photo | RawPhoto) -> float:
     light = np.sqrt(np.maximum(plane, 0, dtype=np.float32))
     small = cv2.resize(light, (light.shape[1] // 4, light.shape[0] // 4), interpolation=cv2.INTER_AREA)
     return float(np.mean(np.diff(small, axis=0) ** 2) + np.mean(np.diff(small, axis=1) ** 2))
+
+
+def _usual(found: dict[str, Photo | RawPhoto]) -> list[str]:
+    """The names of all frames but those that others resemble much less: a wrong one must not be the reference."""
+    sizes = {_size(photo) for photo in found.values()}
+    if len(found) < 3 or len(sizes) > 1:
+        return list(found)
+    likeness = np.median(np.nan_to_num(np.corrcoef([_small(photo) for photo in found.values()])), axis=0)
+    return [name for name, like in zip(found, likeness, strict=True) if like > likeness.max() - _UNLIKE]
+
+
+def _small(photo: Photo | RawPhoto) -> np.ndarray:
+    """(256,) luminance of 16 x 16 parts."""
+    plane = photo.mosaic if isinstance(photo, RawPhoto) else photo.pixels.mean(2, dtype=np.float32)
+    small: np.ndarray = cv2.resize(plane.astype(np.float32), (16, 16), interpolation=cv2.INTER_AREA)
+    return small.ravel()
 
 
 def _readable(
