@@ -5,6 +5,7 @@ With the identity in place of the network, a copy is its source: every sample, e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -19,6 +20,8 @@ import pytest
 import rawpy
 import tifffile
 from dng import COLOR_MATRIX, Calibration, cfa_dng, linear_dng, odd_dng, with_exif
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_kinds import LEVELS, filters, lossy, polynomial
 from test_raw import QUAD, SAMPLE, XTRANS, libraw, opened, scene
 
@@ -467,6 +470,24 @@ def test_linear_sources_come_back_sample_for_sample() -> None:
     assert np.array_equal(libraw(written(negative)), libraw(data))
 
 
+@pytest.mark.parametrize(
+    ("area", "crop", "expected"),
+    [
+        ((4, 6, 60, 80), (2, 4, 60, 50), (2, 4, 60, 50)),
+        ((3, 5, 60, 80), (2, 4, 60, 50), (1, 3, 60, 50)),
+        ((3, 5, 60, 80), (0, 0, 75, 57), (0, 0, 74, 56)),
+    ],
+)
+def test_crops_of_linear_dngs_count_from_what_is_there(
+    area: tuple[int, ...], crop: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    tags = ((50719, "H", 2, crop[:2], True), (50720, "H", 2, crop[2:], True))
+    photo = opened(cfa_dng(scene(), Calibration(active_area=area, of_samples=tags)))  # type: ignore[arg-type]
+    found = raw_tags(written(Negative(photo, photo.mosaic, linear=True)))
+    assert 50829 not in found
+    assert (*found[50719].value[::2], *found[50720].value[::2]) == expected
+
+
 def as_linear(data: bytes) -> Negative:
     """The negative of a file without a Bayer mosaic, nothing changed."""
     photo = read_raw(data, "source.dng")
@@ -602,6 +623,22 @@ def test_finished_pictures_do_not_become_dngs(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="save it as DNG"):
         write(negative, tmp_path / "out.png")
     assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(["<", ">"]),
+    st.lists(st.tuples(st.integers(0, 2500), st.integers(0, 255)), min_size=1, max_size=6),
+    st.booleans(),
+)
+def test_broken_sources_never_crash(order: str, changes: list[tuple[int, int]], linear: bool) -> None:
+    data = bytearray(rich_dng(order))
+    for position, value in changes:
+        data[position] = value
+    with contextlib.suppress(ReadError, WriteError):
+        photo = read_raw(bytes(data), "broken.dng")
+        samples = photo.mosaic if isinstance(photo, RawPhoto) else np.zeros((16, 16, 3), np.uint16)
+        written(Negative(photo, samples, linear=linear))
 
 
 def test_files_and_streams_get_the_same_bytes(tmp_path: Path) -> None:

@@ -275,12 +275,17 @@ def _set_levels(raw: Directory, samples: np.ndarray, scale: int, known: Calibrat
 def _crop_to_active(raw: Directory, known: Calibration) -> None:
     """The default crop counts from the active area, which is all that demosaiced samples have; LibRaw may begin it a
     row or column later, to begin with a whole pattern."""
-    area = meta.numbers(raw, _ACTIVE_AREA)[:2]
-    origin = raw.get(_CROP_ORIGIN)
-    if len(area) == 2 and isinstance(origin, tuple) and area != known.active[:2]:
-        down, across = (ours - theirs for ours, theirs in zip(known.active[:2], area, strict=True))
-        first, second = _values(origin)
-        raw[_CROP_ORIGIN] = _rationals((max(0.0, first - across), max(0.0, second - down)), _RATIONAL)
+    area, origin, size = (raw.get(tag) for tag in (_ACTIVE_AREA, _CROP_ORIGIN, _CROP_SIZE))
+    if not (isinstance(area, tuple) and isinstance(origin, tuple) and isinstance(size, tuple)):
+        return
+    top, left, bottom, right = known.active
+    down, across = (ours - theirs for ours, theirs in zip((top, left), _values(area)[:2], strict=True))
+    starts = [place - shift for place, shift in zip(_values(origin), (across, down), strict=True)]
+    ends = [start + length for start, length in zip(starts, _values(size), strict=True)]
+    starts = [max(0.0, start) for start in starts]
+    ends = [min(end, limit) for end, limit in zip(ends, (right - left, bottom - top), strict=True)]
+    raw[_CROP_ORIGIN] = _rationals(starts, _RATIONAL)
+    raw[_CROP_SIZE] = _rationals([end - start for start, end in zip(starts, ends, strict=True)], _RATIONAL)
 
 
 def _scaled(field: Field, scale: int) -> Field:
