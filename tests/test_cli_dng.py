@@ -89,12 +89,12 @@ def test_strength_zero_leaves_every_number() -> None:
 
 
 def test_what_is_healed_goes_into_a_dng_without_a_network_too() -> None:
-    samples = np.full((64, 80), 700, np.uint16)
+    samples = np.random.default_rng(0).integers(680, 720, (64, 80)).astype(np.uint16)
     samples[30, 40] = 4000
     Path("stuck.dng").write_bytes(cfa_dng(samples, Calibration(noise=PROFILE)))
     assert denoise("stuck.dng", "out.dng", "--strength", "0").status == 0
     photo = opened(Path("out.dng").read_bytes())
-    assert photo.mosaic.max() == photo.mosaic.min()
+    assert photo.mosaic.max() / photo.white < 720 / 4095
     assert photo.noise == (PROFILE,) * 4
 
 

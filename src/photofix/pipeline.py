@@ -312,8 +312,11 @@ def _finished(
     mosaic = samples / np.float32(scale)
     if settings.dng is None:
         return cropped(_developed(photo, mosaic, settings), settings.roi)
-    same = samples is photo.mosaic or settings.strength == 0
-    left = None if same else denoise.noise_left(photo, mosaic, profiles, settings.strength)
+    left: tuple[tuple[float, float], ...] | None = None
+    if settings.strength and samples is not photo.mosaic:
+        left = denoise.noise_left(photo, mosaic, profiles, settings.strength)
+    elif photo.averaged is not None:
+        left = tuple(profiles)
     return Negative(photo, samples, scale, settings.dng == "linear", left, photo.notes)
 
 
