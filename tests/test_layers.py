@@ -42,8 +42,10 @@ ALLOWED = {
     "write": ["errors", "photo", "color", "metadata", "formats.*", "dng"],
     "device": ["errors"],
     "tiles": ["errors", "device"],
-    "tasks.*": ["errors", "photo", "color", "noise", "grain", "mosaic"],
-    "checkpoint": ["errors"],
+    "tasks.*": ["errors", "photo", "color", "noise", "grain", "mosaic", "tiles"],
+    "psf": ["errors", "photo", "read"],
+    "keras": ["errors"],
+    "checkpoint": ["errors", "keras"],
     "zoo": ["errors", "entry"],
     "model": ["errors", "photo", "noise", "networks.*", "weights", "tiles", "device", "checkpoint"],
     "pipeline": [
@@ -51,15 +53,16 @@ ALLOWED = {
         *("networks.*", "weights", "tiles", "device", "model", "checkpoint", "zoo", "burst", "frames"),
     ],
     "batch": ["errors", "photo", "frames", "read", "write", "pipeline"],
-    "": ["photo", "read", "write", "pipeline"],
+    "": ["errors", "photo", "psf", "read", "write", "pipeline"],
 }
 
 #: Packages that one part of photofix alone knows.
 HOMES = {
     "typer": ["cli.*"],
     "rich": ["cli.*"],
-    "torch": ["networks.*", "device", "model", "checkpoint", "zoo"],
+    "torch": ["networks.*", "device", "model", "checkpoint", "keras", "zoo"],
     "safetensors": ["checkpoint"],
+    "h5py": ["keras"],
     "spandrel": ["zoo"],
     "rawpy": ["raw", "negative"],
     "tifffile": ["formats.*"],
@@ -69,7 +72,7 @@ HOMES = {
 }
 
 #: Modules that `photofix --help` imports: at their top they may import these alone.
-AT_START = ["cli", "cli.options", "cli.denoise", "cli.inspect", "cli.compare", "cli.models"]
+AT_START = ["cli", "cli.options", "cli.denoise", "cli.deblur", "cli.inspect", "cli.compare", "cli.models"]
 LIGHT = ["", "errors", "settings", "fetch", "entry", "weights", *AT_START]
 
 

@@ -153,8 +153,8 @@ def test_keys_are_those_of_the_published_files(shared: Path, golden: str, name: 
     assert shapes(ENTRIES[name]) == {key: tuple(shape) for key, shape, *_ in listed}
 
 
-#: Files of the published weights that no entry is for: another network, or a licence for research alone.
-NO_ENTRY = {"fdn_sigma_1.0-3.0.hdf5", "dpr_512.t7"}
+#: Files of the published weights that no entry is for: a licence for research alone.
+NO_ENTRY = {"dpr_512.t7"}
 
 
 def test_published_files_load_into_their_entries(shared: Path) -> None:

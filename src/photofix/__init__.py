@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Image = TypeVar("Image", Photo, np.ndarray)
 
-__all__ = ["denoise", "open", "save"]
+__all__ = ["deblur", "denoise", "open", "save"]
 __version__ = "0.1.0"
 
 
@@ -101,3 +101,50 @@ def denoise(
         dng=dng,
     )
     return pipeline.restore_any(image, settings, sigma)
+
+
+def deblur(
+    image: Photo | RawPhoto | np.ndarray,
+    *,
+    psf: str | np.ndarray | None = None,
+    method: Literal["plug-and-play", "wiener", "richardson-lucy"] = "plug-and-play",
+    sigma: float | Literal["auto"] = "auto",
+    strength: float = 1.0,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    tile: int | Literal["auto", "none"] = "auto",
+) -> Photo | np.ndarray:
+    """The image without its blur: a Photo for a Photo or RawPhoto, an array of the same shape and dtype for an array.
+
+    Args:
+        image: as for denoise; a RawPhoto is denoised and developed first.
+        psf: the blur where it is known, in the words of --psf ("motion:20,30", "disk:3.5", a file), or as an array
+            (h, w) of numbers that are not negative: how a point of light at (h // 2, w // 2) is spread.
+        method: how a known blur is undone. Without psf, model finds the blur.
+        sigma, strength, model, weights, device, precision, tile: as for denoise; sigma is one number.
+    Raises:
+        UsageError, DeviceError, WeightsError: what was asked for is not possible; the message says what is.
+    """
+    from photofix import pipeline
+    from photofix import psf as kernels
+    from photofix.errors import UsageError
+    from photofix.photo import Negative
+
+    if psf is None and method != "plug-and-play":
+        raise UsageError(f"method {method} undoes a blur that is known: give psf")
+    kernel = kernels.parse(psf) if isinstance(psf, str) else None if psf is None else kernels.checked(psf)
+    settings = pipeline.Settings(
+        task="deblur",
+        blur=None if kernel is None else pipeline.KnownBlur(kernels.rows(kernel), method),
+        model=model,
+        weights=Path(weights) if weights else None,
+        device=device,
+        precision=precision,
+        tile=tile,
+        strength=strength,
+    )
+    restored = pipeline.restore_any(image, settings, sigma)
+    assert not isinstance(restored, Negative)
+    return restored

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
+from photofix import keras
 from photofix.errors import WeightsError
 
 State = dict[str, Tensor]
@@ -41,7 +42,7 @@ _DAMAGED = (
 
 
 def read(path: Path, unwrap: str | None = None) -> State:
-    """The state dict in a file of safetensors or of torch.save, on the CPU.
+    """The state dict in a file of safetensors, of torch.save or of Keras, on the CPU.
 
     Args:
         unwrap: where in the file it is: "" at the top, "params", "model.ema"; None to look in the usual places.
@@ -66,6 +67,8 @@ def _load(path: Path) -> object:
         head = file.read(512)
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
         return load_file(path)
+    if head.startswith(keras.MAGIC):
+        return keras.read(path)
     if what := _not_weights(path, head):
         raise WeightsError(f"{path}: {what}")
     try:
@@ -89,8 +92,6 @@ def _not_weights(path: Path, head: bytes) -> str:
         return "is a web page, not weights: the server answered with a page; download the file itself"
     if text.startswith((b"{", b"[")):
         return "is a text in JSON, not weights: download the file itself"
-    if head.startswith(b"\x89HDF"):
-        return "is an HDF5 file: only what torch.save or safetensors wrote can be loaded"
     return _not_weights_zip(path) if head.startswith(b"PK") else ""
 
 

@@ -27,7 +27,8 @@ class Takes:
         CIE Lab (D65), 0 to 100; for packed mosaics "stabilised" (noise.stabilise) or "k-sigma"
         (networks.pmrid.to_anchor).
     channels: 1 gray, 3 RGB, 4 packed Bayer (R, G, G, B).
-    conditions: the planes that follow the picture ("sigma": the noise's standard deviation).
+    conditions: what follows the picture: "sigma", a plane of the noise's standard deviation; "psf", the blur, for
+        networks of a way of their own (model.Model.deconvolved).
     """
 
     encoding: Encoding

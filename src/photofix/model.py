@@ -47,6 +47,7 @@ NETWORKS = {
     "nafnet": "NAFNet",
     "restormer": "Restormer",
     "swinir": "SwinIR",
+    "fdn": "FDN",
     "sci": "SCI",
     "zero_dce": "ZeroDCE",
     "iat": "IAT",
@@ -112,6 +113,21 @@ class Model:
         """
         bands = self._bands(lambda rows, columns: self._answer(pixels[rows, columns]), pixels, progress)
         return np.concatenate([band for _, band in bands])
+
+    def deconvolved(
+        self, planes: np.ndarray, known: np.ndarray, psf: np.ndarray, sigma: float, progress: Progress | None = None
+    ) -> np.ndarray:
+        """Planes (C, H, W), each a gray picture, without a blur that a network is told: float32.
+
+        Args:
+            known: (1, H, W) where they were observed. psf: (h, w) with a sum of 1. sigma: their noise, white at 1.
+        """
+        given = (planes[:, None], known[None].astype(np.float32), psf[None, None])
+        tensors = (torch.from_numpy(np.ascontiguousarray(part)).to(self.place.device) for part in given)
+        answer = self._run(*tensors, torch.tensor([[sigma]], device=self.place.device))
+        if progress:
+            progress(planes[0].size)
+        return np.asarray(answer[:, 0].cpu().numpy())
 
     def tiling(self, height: int, width: int) -> Tiling:
         """How a picture of this size is cut: not at all where the network must see it whole."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -22,10 +22,11 @@ from photofix.mosaic import part_of_planes, places, to_planes
 from photofix.networks.level import CELL
 from photofix.noise import SigmaAt
 from photofix.photo import Negative, Photo, RawPhoto
-from photofix.tasks import denoise
+from photofix.tasks import deblur, denoise
 from photofix.tiles import Part, Progress, count
 
 Auto = Literal["auto"]
+Task = Literal["denoise", "deblur"]
 Shown = TypeVar("Shown", Photo, Negative, Photo | Negative)
 
 
@@ -40,6 +41,17 @@ class Roi:
 
 
 @dataclass(frozen=True)
+class KnownBlur:
+    """A blur that is known, and how it is undone.
+
+    psf: the rows of the kernel, as photofix.psf makes it.
+    """
+
+    psf: tuple[tuple[float, ...], ...]
+    method: deblur.Method = "plug-and-play"
+
+
+@dataclass(frozen=True)
 class Settings:
     """What to do with a photo; the same for all photos of a run.
 
@@ -48,9 +60,11 @@ class Settings:
     stuck photosites, stripes and drifting black of a sensor are corrected. keep_grain: share of the luminance noise
     that stays. exposure: EV by which a RAW file is developed brighter. dng: a RAW file is not developed: its mosaic, or
     linear, its demosaiced colors, go into a DNG.
-    method: how the frames of a burst become one photo. Noise levels are those of one frame.
+    method: how the frames of a burst become one photo. Noise levels are those of one frame. blur: what deblurring is to
+    undo, where it is known.
     """
 
+    task: Task = "denoise"
     model: str | None = None
     weights: Path | None = None
     manifest: Path | None = None
@@ -68,6 +82,7 @@ class Settings:
     offline: bool = False
     dng: Literal["cfa", "linear"] | None = None
     method: Method = "network"
+    blur: KnownBlur | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,12 @@ class Restored:
 
     photo: Photo | Negative
     facts: dict[str, object] = field(default_factory=dict)
+
+
+_WHICH_BLUR = """deblurring needs to know the blur, or a network that finds it. Give, with nothing to download,
+  --psf motion:20,30   a move of 20 pixels at 30 degrees; also disk:R, gauss:S, X,Y;X,Y;..., or a kernel's picture
+or a published network, which is fetched
+  --model nafnet-gopro-32   for motion blur; photofix models list --task deblur shows them all"""
 
 
 class Models:
@@ -114,12 +135,39 @@ class Models:
                 self._loaded[key] = self._recognised(task, is_raw, own)
             return self._loaded[key]
 
-    def helper(self, task: str) -> Model:
+    def helper(self, task: str, is_raw: bool = False) -> Model:
         """A model that another task needs beside its own."""
-        return self._load(weights.default_for(task, False, self._entries), None)
+        return self._load(weights.default_for(task, is_raw, self._entries), None)
+
+    def called_for(self, is_raw: bool) -> tuple[str, bool]:
+        """Which network the settings' task runs first on such a photo: its task, and whether it is one for RAW.
+
+        Raises:
+            UsageError: of the psf and the network that deblurring needs, one is missing or does not go with the other.
+        """
+        if self.settings.task == "denoise":
+            return "denoise", is_raw
+        name, known = self.settings.model, self.settings.blur
+        if known and known.method != "plug-and-play" and name:
+            raise UsageError(f"--method {known.method} needs no network: leave --model out")
+        if name is None:
+            if not (known or self.settings.weights or "deblur" in self._entries):
+                raise UsageError(_WHICH_BLUR)
+            return "denoise" if known else "deblur", False
+        entry = weights.find(name, self._entries)
+        if known and entry.task == "denoise" and "sigma" not in entry.takes.conditions:
+            raise UsageError(
+                f"model '{name}' cannot be told how much to denoise, as a known blur needs: choose another"
+            )
+        if entry.task != "denoise" and ("psf" in entry.takes.conditions) != bool(known):
+            verb = "finds the blur by itself: leave --psf out" if known else "must be told the blur: give --psf"
+            raise UsageError(f"model '{name}' {verb}, or choose another model")
+        return "denoise" if known and entry.task == "denoise" else "deblur", False
 
     def place_for(self, entry: weights.Entry) -> Place:
         """Where it runs; in float32 where half precision would cost its answer too much and nobody asked for it."""
+        if "psf" in entry.takes.conditions:
+            return device.in_full(self.place, f"the Fourier transforms of {entry.name} know no half precision")
         if entry.half or self.settings.precision != "auto":
             return self.place
         return device.in_full(self.place, f"half precision is too coarse for {entry.name}")
@@ -143,7 +191,7 @@ class Models:
 
 
 def restore(photo: Photo | RawPhoto | Burst, models: Models, progress: Progress | None = None) -> Restored:
-    """Denoise one photo, or the one that a burst becomes, as the run's settings say.
+    """Restore one photo, or the one that a burst becomes, as the run's settings say.
 
     RAW comes back developed, or as a Negative where a DNG is wanted.
     """
@@ -151,14 +199,14 @@ def restore(photo: Photo | RawPhoto | Burst, models: Models, progress: Progress 
     if isinstance(photo, Burst):
         restored = _restore_burst(photo, models, progress)
     else:
-        restored = _restore(photo, models, progress)
+        restored = _TASKS[models.settings.task](photo, models, progress)
     result = restored.photo
     height, width = (result.pixels if isinstance(result, Photo) else result.samples).shape[:2]
     facts: dict[str, object] = {"width": width, "height": height}
     return replace(restored, facts=facts | restored.facts | {"seconds": round(time.perf_counter() - started, 3)})
 
 
-def _restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
+def _denoise(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
     settings = models.settings
     if isinstance(photo, RawPhoto) and models.get("denoise", True).entry.takes.encoding == "stabilised":
         return _restore_raw(photo, models, progress)
@@ -167,6 +215,50 @@ def _restore(photo: Photo | RawPhoto, models: Models, progress: Progress | None)
     # A network for finished pictures was asked for: develop first.
     shown = _shown(photo, settings) if isinstance(photo, RawPhoto) else _exposed(photo, settings)
     return _restore_picture(cropped(shown, settings.roi), models, progress)
+
+
+def _deblur(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
+    """A finished picture; RAW is denoised as a mosaic and developed first."""
+    settings = models.settings
+    if isinstance(photo, RawPhoto):
+        # Two halves of the work; a mosaic's progress counts packed pixels, one for four of the picture's.
+        shown, progress = _restore_raw(photo, models, _part(progress, 2)).photo, _part(progress, 8)
+        assert isinstance(shown, Photo)
+    else:
+        shown = cropped(_exposed(photo, settings), settings.roi)
+    notes: list[str] = []
+    network = replace(models.get(*models.called_for(False)), note=notes.append)
+    if settings.blur is None:
+        restored = deblur.blind(shown, network, settings.strength, progress)
+        return Restored(_noted(restored, notes), _facts(network, shown.pixels.shape, None))
+    _, typical = noise_level(shown, models, progress)
+    blur = deblur.Known(np.array(settings.blur.psf, np.float32), max(typical, deblur.LEAST))
+    restored = deblur.deblur(shown, blur, solver(network, settings.blur.method), settings.strength, progress)
+    facts = _facts(network, shown.pixels.shape, round(typical * 255, 2)) | {"method": settings.blur.method}
+    if settings.blur.method != "plug-and-play":
+        del facts["model"]
+    return Restored(_noted(restored, notes), facts | {"psf": "{1} x {0}".format(*blur.psf.shape)})
+
+
+def _part(progress: Progress | None, whole: int) -> Progress | None:
+    return progress and (lambda pixels: progress(pixels // whole))
+
+
+def solver(network: Model, method: deblur.Method) -> deblur.Solve:
+    """What undoes a known blur: the method, with a denoiser or as a network that was trained for it."""
+    if method == "wiener":
+        return deblur.wiener
+    if method == "richardson-lucy":
+        return deblur.richardson_lucy
+    if "psf" in network.entry.takes.conditions:
+        return lambda frame, sigma, progress: network.deconvolved(frame.planes, frame.known, frame.psf, sigma, progress)
+    return deblur.plug_and_play(network)
+
+
+_TASKS: dict[Task, Callable[[Photo | RawPhoto, Models, Progress | None], Restored]] = {
+    "denoise": _denoise,
+    "deblur": _deblur,
+}
 
 
 def _restore_linear(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
@@ -220,7 +312,9 @@ def noise_level(photo: Photo, models: Models, progress: Progress | None = None) 
 def _restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> Restored:
     notes: list[str] = []
     settings = models.settings
-    network = replace(models.get("denoise", is_raw=True), note=notes.append, part=_wanted(photo, settings.roi))
+    # The network that other tasks are told of is not this one.
+    network = (models.get if settings.task == "denoise" else models.helper)("denoise", True)
+    network = replace(network, note=notes.append, part=_wanted(photo, settings.roi))
     profiles = noise_profile(photo, settings.iso, settings.noise)
     # A burst's frames were healed before they were merged.
     heal = settings.heal and photo.averaged is None
@@ -228,7 +322,7 @@ def _restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> 
     mosaic = denoise.denoise_raw(healed, network, profiles, settings.strength, progress, settings.keep_grain)
     left = _left(photo, profiles)
     shown = _finished(photo, *raw.stored(photo, mosaic, left), left, settings)
-    if settings.sigma != "auto":
+    if settings.sigma != "auto" and settings.task == "denoise":
         notes.append("--sigma is for finished pictures; for RAW give --iso or --noise")
     height, width = photo.mosaic.shape
     facts = _facts(network, (height // 2, width // 2, 4), None)
@@ -248,7 +342,7 @@ def _restore_burst(frames: Burst, models: Models, progress: Progress | None) -> 
     if settings.method != "network":
         restored = Restored(_unrestored(merged.photo, settings), {"model": f"none ({settings.method})"})
     elif isinstance(merged.photo, RawPhoto):
-        restored = _restore(merged.photo, models, progress)
+        restored = _denoise(merged.photo, models, progress)
     else:
         level = burst.thinned(frame_noise.sigma, merged.count)
         region = _exposed(cropped(merged.photo, settings.roi), settings)
@@ -443,6 +537,8 @@ def _kept_models(settings: Settings) -> Models:
 
 
 def _restore_with(photo: Photo | RawPhoto, settings: Settings, sigma: float | np.ndarray | Auto) -> Photo | Negative:
+    if isinstance(sigma, np.ndarray) and settings.task != "denoise":
+        raise UsageError("a map of sigma is for denoising: give a number or 'auto'")
     if not isinstance(sigma, np.ndarray):
         return restore(photo, _kept_models(replace(settings, sigma=sigma))).photo
     if not isinstance(photo, Photo) or sigma.shape != photo.pixels.shape[:2]:

@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from photofix import __version__
-from photofix.cli import compare, denoise, inspect, models
+from photofix.cli import compare, deblur, denoise, inspect, models
 from photofix.errors import PhotofixError, UsageError, WeightsError
 
 app = typer.Typer(
@@ -19,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(denoise.denoise)
+app.command()(deblur.deblur)
 app.command()(inspect.info)
 app.command()(compare.compare)
 app.command()(inspect.doctor)

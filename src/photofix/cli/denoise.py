@@ -28,7 +28,7 @@ def denoise(
     heal: Annotated[
         bool, typer.Option("--heal/--no-heal", help="Correct a sensor's stuck photosites, stripes and drifting black.")
     ] = True,
-    exposure: Annotated[float, typer.Option("--exposure", metavar="EV", help="Develop RAW brighter or darker.")] = 0.0,
+    exposure: options.Exposure = 0.0,
     burst: options.Burst = False,
     reference: options.Reference = None,
     method: options.Method = "network",
@@ -78,8 +78,6 @@ def denoise(
     from photofix.write import SaveOptions
 
     sensitivity = options.number_or_auto(iso, "--iso", 25, 4_000_000)
-    if not -8 <= exposure <= 8:
-        raise UsageError(f"--exposure {exposure}: give a number of EV from -8 to 8")
     if noise is not None and sensitivity != "auto":
         raise UsageError("--noise and --iso contradict each other: both say how noisy a RAW file is; give one")
     settings = pipeline.Settings(
@@ -95,7 +93,7 @@ def denoise(
         noise=None if noise is None else options.noise_of(noise),
         heal=heal,
         keep_grain=keep_grain,
-        exposure=exposure,
+        exposure=options.exposure_of(exposure),
         roi=pipeline.Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
         offline=offline,
         dng=dng,
@@ -111,4 +109,4 @@ def denoise(
     saving = SaveOptions(None, quality, options.depth_of(bit_depth), strip_metadata)
     workers = Workers(*options.numbers_of(jobs, "--jobs", "LOAD:RUN:SAVE", 1))
     manner = session.Manner(workers, fail_fast, json, quiet, verbose)
-    raise typer.Exit(session.run(session.Work("denoise", settings, files, saving), manner))
+    raise typer.Exit(session.run(session.Work(settings, files, saving), manner))

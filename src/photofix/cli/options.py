@@ -81,6 +81,8 @@ Method = Annotated[
     ),
 ]
 
+Exposure = Annotated[float, typer.Option("--exposure", metavar="EV", help="Develop RAW brighter or darker.")]
+
 Model = Annotated[
     str | None,
     typer.Option("--model", metavar="NAME", help="Network to use: see photofix models list.", rich_help_panel=_NETWORK),
@@ -185,6 +187,13 @@ def number_or_auto(text: str, option: str, low: float, high: float) -> float | L
     if not low <= value <= high:
         raise UsageError(f"{option} {text}: give a number from {low:g} to {high:g}, or auto")
     return value
+
+
+def exposure_of(stops: float) -> float:
+    """--exposure: what anybody may want."""
+    if not -8 <= stops <= 8:
+        raise UsageError(f"--exposure {stops}: give a number of EV from -8 to 8")
+    return stops
 
 
 def noise_of(text: str) -> tuple[float, float]:

@@ -45,7 +45,6 @@ class Manner:
 class Work:
     """What is done to every photo."""
 
-    task: str
     settings: pipeline.Settings
     files: Files
     saving: SaveOptions
@@ -57,11 +56,11 @@ def run(work: Work, manner: Manner) -> int:
     Raises:
         UsageError, DeviceError, WeightsError: before any photo is read.
     """
-    jobs = planned(work.task, work.files)
+    jobs = planned(work.settings.task, work.files)
     _spare_pictures(manner.json, jobs)
     models = pipeline.Models(_settings_for(work, jobs))
     progress = Progress(len(jobs), visible=not manner.silent and sys.stderr.isatty())
-    _prepare(work.task, models, jobs, None if manner.silent else progress.say)
+    _prepare(models, jobs, None if manner.silent else progress.say)
     outcomes: list[Outcome] = []
     stop = threading.Event()
     steps = _steps(work, models, progress, stop)
@@ -91,6 +90,10 @@ def _settings_for(work: Work, jobs: list[Job]) -> pipeline.Settings:
                 f"--dng {settings.dng} is for DNG output: name one that ends in .dng, or give --format dng"
             )
         return settings
+    if settings.task != "denoise":
+        raise UsageError(
+            f"photofix {settings.task} works on developed pictures, and a DNG is not developed: save a TIFF or PNG"
+        )
     without_place = {
         "--bit-depth": (saving.bit_depth not in (None, 16), "holds 16 bits"),
         "--quality": (saving.quality is not None, "is compressed without loss"),
@@ -103,14 +106,15 @@ def _settings_for(work: Work, jobs: list[Job]) -> pipeline.Settings:
     return replace(settings, dng=settings.dng or "cfa")
 
 
-def _prepare(task: str, models: pipeline.Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
+def _prepare(models: pipeline.Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
     """Load the networks that the photos' names call for: what cannot be had is known before any photo is read."""
     if models.settings.method != "network":
         return
     for is_raw in sorted({job.source.suffix[1:].lower() in RAW_ENDINGS for job in jobs}):
+        network = models.called_for(is_raw)
         if not models.settings.weights:
-            _fetch(models.entry_for(task, is_raw), models.settings.offline, say)
-        models.get(task, is_raw)
+            _fetch(models.entry_for(*network), models.settings.offline, say)
+        models.get(*network)
 
 
 def _fetch(entry: weights.Entry, offline: bool, say: Callable[[str], None] | None) -> None:
@@ -153,7 +157,7 @@ def _steps(work: Work, models: pipeline.Models, progress: Progress, stop: thread
         return restored.photo, restored.facts | {"notes": list(restored.photo.notes)}
 
     def write(job: Job, photo: Photo | Negative) -> list[str]:
-        history = f"photofix {__version__} {work.task}"
+        history = f"photofix {__version__} {work.settings.task}"
         options = replace(work.saving, format=format_for(job, work.files.format), history=history)
         if job.target == STREAM:
             return writing.write_stream(photo, sys.stdout.buffer, options)

@@ -1,0 +1,96 @@
+"""photofix deblur."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from photofix.cli import options
+from photofix.errors import UsageError
+
+
+def deblur(
+    photos: options.Inputs = None,
+    psf: Annotated[
+        str | None,
+        typer.Option(
+            "--psf",
+            metavar="BLUR",
+            help="The blur, where it is known: motion:LENGTH,ANGLE (counter-clockwise from the right), disk:RADIUS, "
+            "gauss:SIGMA, a path X,Y;X,Y;... in pixels, or a kernel's picture.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[
+        Literal["plug-and-play", "wiener", "richardson-lucy"],
+        typer.Option("--method", help="How a known blur is undone; the others are there to compare with."),
+    ] = "plug-and-play",
+    sigma: Annotated[
+        str, typer.Option("--sigma", metavar="auto|N", help="Noise level, 0-100 of 255, for a known blur.")
+    ] = "auto",
+    exposure: options.Exposure = 0.0,
+    output: options.Output = None,
+    overwrite: options.Overwrite = False,
+    skip_existing: options.SkipExisting = False,
+    recursive: options.Recursive = False,
+    name: options.Name = None,
+    files_from: options.FilesFrom = None,
+    model: options.Model = None,
+    weights: options.Weights = None,
+    manifest: options.Manifest = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    tile: options.Tile = "auto",
+    strength: options.Strength = 1.0,
+    offline: options.Offline = False,
+    format: options.Format = None,
+    quality: options.Quality = None,
+    bit_depth: options.BitDepth = None,
+    strip_metadata: options.StripMetadata = False,
+    roi: options.Roi = None,
+    jobs: options.Jobs = "1:1:1",
+    fail_fast: options.FailFast = False,
+    json: options.JsonLines = None,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Undo blur: one that is known by --psf, any other with a network that finds it (--model).
+
+    photofix deblur in.jpg out.png --psf motion:20,30
+
+    photofix deblur in.dng out.tif --psf disk:3.5
+
+    photofix deblur in.jpg out.png --psf kernel.png --method wiener
+
+    photofix deblur shoot/ -o sharp/ --model nafnet-gopro-32
+    """
+    from photofix import pipeline
+    from photofix import psf as kernels
+    from photofix.batch import Workers
+    from photofix.cli import session
+    from photofix.cli.files import Files
+    from photofix.write import SaveOptions
+
+    if psf is None and method != "plug-and-play":
+        raise UsageError(f"--method {method} undoes a blur that is known: give --psf")
+    settings = pipeline.Settings(
+        task="deblur",
+        blur=pipeline.KnownBlur(kernels.rows(kernels.parse(psf)), method) if psf is not None else None,
+        model=model,
+        weights=weights,
+        manifest=manifest,
+        device=device,
+        precision=precision,
+        tile=options.tile_of(tile),
+        strength=strength,
+        sigma=options.number_or_auto(sigma, "--sigma", 0, 100),
+        exposure=options.exposure_of(exposure),
+        roi=pipeline.Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
+        offline=offline,
+    )
+    files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
+    saving = SaveOptions(None, quality, options.depth_of(bit_depth), strip_metadata)
+    workers = Workers(*options.numbers_of(jobs, "--jobs", "LOAD:RUN:SAVE", 1))
+    manner = session.Manner(workers, fail_fast, json, quiet, verbose)
+    raise typer.Exit(session.run(session.Work(settings, files, saving), manner))
