@@ -105,6 +105,13 @@ def test_a_flat_picture_stays_flat(method: str, value: int) -> None:
     assert np.abs(np.asarray(answer).astype(int) - value).max() <= 1
 
 
+def test_an_almost_black_picture_stays_almost_black() -> None:
+    dark = np.random.default_rng(0).integers(0, 3, (40, 50, 3), dtype=np.uint8)
+    for method in METHODS:
+        answer = np.asarray(photofix.deblur(dark, psf="disk:2", method=method))  # type: ignore[arg-type]
+        assert np.abs(answer.mean() - dark.mean()) < 2
+
+
 def test_what_is_smaller_than_its_kernel_is_refused() -> None:
     with pytest.raises(UsageError, match="9 x 9 pixels is larger than the picture of 30 x 7"):
         photofix.deblur(np.zeros((7, 30, 3), np.uint8), psf="disk:4.4")

@@ -86,13 +86,15 @@ class Schedule:
     """How plug-and-play goes about it; chosen on photos held out of training, blurred by random paths.
 
     first: the noise level, white at 1, at which the denoiser begins; it falls evenly in the logarithm to the picture's
-    own. weight: how much the denoiser's word counts (lambda of the paper, 0.23 there). first_turns, turns: how often,
-    in the first step and in the others, what was not observed is filled in.
+    own. weight: how much the denoiser's word counts in the last step (lambda of the paper, 0.23 there); before, times
+    this power of how much less noise there is at last (2 in the paper; less rings less at the border).
+    first_turns, turns: how often, in the first step and in the others, what was not observed is filled in.
     """
 
     steps: int = 8
-    first: float = 20 / 255
-    weight: float = 1.0
+    first: float = 35 / 255
+    weight: float = 0.7
+    power: float = 1.7
     first_turns: int = 30
     turns: int = 3
 
@@ -136,7 +138,7 @@ def deblur(photo: Photo, blur: Known, solve: Solve, strength: float = 1.0, progr
     """
     pixels, size = photo.pixels, photo.pixels.shape[:2]
     check_size(blur.psf, size)
-    if strength == 0:
+    if strength == 0 or pixels.min() == pixels.max():  # No blur changes a flat picture: a lens cap's stays black.
         return photo
     if not np.isfinite(pixels).all():
         raise PhotofixError("the picture holds values that are not numbers: each would blot out all that is near it")
@@ -261,7 +263,7 @@ def plug_and_play(model: Restore, schedule: Schedule = SCHEDULE) -> Solve:
         levels = np.geomspace(max(schedule.first * prior.gain, sigma), sigma, schedule.steps)
         for step, level in enumerate(levels):
             turns = schedule.turns if step else schedule.first_turns
-            weight = np.float32(schedule.weight * (sigma / level) ** 2)
+            weight = np.float32(schedule.weight * (sigma / level) ** schedule.power)
             explained = [_explained(frame, channel, plane, weight, turns) for channel, plane in enumerate(sharp)]
             sharp = prior(np.stack(explained), float(level), lambda done: progress(round(done / schedule.steps)))
         return sharp
