@@ -20,8 +20,10 @@ import cv2
 import numpy as np
 
 import mosaics
-from photofix import burst, mosaic, pipeline
+from photofix import burst, mosaic
 from photofix.frames import Burst
+from photofix.job import Settings
+from photofix.models import Models
 from photofix.noise import profile_for_iso
 from photofix.photo import RawPhoto
 from photofix.tasks.denoise import denoise_raw
@@ -170,7 +172,7 @@ def _raw(numbers: np.ndarray, camera: Camera) -> RawPhoto:
 
 
 def _network() -> Callable[[RawPhoto], np.ndarray]:
-    network = pipeline.Models(pipeline.Settings()).get("denoise", is_raw=True)
+    network = Models(Settings()).get("denoise", is_raw=True)
     return lambda photo: denoise_raw(photo, network, photo.noise or ())
 
 

@@ -16,6 +16,8 @@ import h5py
 import numpy as np
 
 from photofix import pipeline, psf
+from photofix.job import KnownBlur, Settings
+from photofix.models import Models
 from photofix.photo import Photo
 from photofix.tasks import deblur
 from photofix.tasks.deblur import Known, Solve
@@ -126,9 +128,9 @@ def _rows(samples: Sequence[Blurred], sigma: float, measure: Measure, only: str)
 
 
 def _methods() -> dict[str, Undo]:
-    told = pipeline.Settings(task="deblur", blur=pipeline.KnownBlur(((1.0,),)))
-    ours = pipeline.Models(told).get("denoise")
-    fdn = pipeline.Models(replace(told, model="fdn", weights=FDN)).get("deblur")
+    told = Settings(task="deblur", blur=KnownBlur(((1.0,),)))
+    ours = Models(told).get("denoise")
+    fdn = Models(replace(told, model="fdn", weights=FDN)).get("deblur")
     return {
         "blurred": lambda picture, _: picture,
         "Wiener": _with(deblur.wiener),

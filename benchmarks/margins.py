@@ -12,8 +12,10 @@ from dataclasses import replace
 import numpy as np
 
 import mosaics
-from photofix import noise, pipeline
+from photofix import noise
+from photofix.job import Settings
 from photofix.model import Model
+from photofix.models import Models
 from pictures import lossless, polyu
 from tables import markdown
 
@@ -24,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--limit", type=int, default=8, help="photos of each kind")
     limit = parser.parse_args().limit
-    models = pipeline.Models(pipeline.Settings(device="cpu", precision="float32"))
+    models = Models(Settings(device="cpu", precision="float32"))
     rows = [["denoise", *_row(models.get("denoise"), _pictures(limit))]]
     rows.append(["denoise-raw", *_row(models.get("denoise", is_raw=True), _mosaics(limit))])
     print("Largest change at a cut, in 8-bit steps\n")

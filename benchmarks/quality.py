@@ -17,9 +17,12 @@ import numpy as np
 import mosaics
 import peers
 import photofix
-from photofix import mosaic, pipeline
+from photofix import mosaic
+from photofix.job import Settings
+from photofix.models import Models
 from photofix.noise import profile_for_iso
 from photofix.photo import Photo, white
+from photofix.restore_picture import noise_level
 from photofix.tasks.denoise import denoise_raw
 from pictures import DATA, Sample, load, lossless, polyu, psnr, with_noise
 from tables import markdown
@@ -80,7 +83,7 @@ def auto(arguments: argparse.Namespace) -> None:
 def real(arguments: argparse.Namespace) -> None:
     """Real noise of three makes of cameras, out of the camera as JPEG."""
     samples = polyu(arguments.limit)
-    models = pipeline.Models(pipeline.Settings())
+    models = Models(Settings())
     methods: dict[str, Method] = {
         "noisy": lambda sample: sample.noisy,
         "photofix, sigma auto": _ours_auto,
@@ -106,7 +109,7 @@ def raw(arguments: argparse.Namespace) -> None:
     truths = lossless("cbsd68", arguments.limit)
     methods: dict[str, Callable[[mosaics.Scene], np.ndarray]] = {
         "noisy": lambda scene: scene.noisy,
-        "photofix": _ours_raw(pipeline.Models(pipeline.Settings())),
+        "photofix": _ours_raw(Models(Settings())),
         BM3D + " of each plane, stabilised": lambda scene: peers.bm3d_planes(scene.noisy, *_profile(scene)),
         BM3D + " of all planes, stabilised": lambda scene: peers.bm3d_joint(scene.noisy, *_profile(scene)),
         "PMRID": lambda scene: peers.pmrid(scene.noisy, *_profile(scene)),
@@ -160,9 +163,9 @@ def _bm3d(sample: Sample) -> np.ndarray:
     return peers.bm3d_color(noisy, sample.sigma) if sample.sigma >= 0.05 else noisy
 
 
-def _estimated(sample: Sample, models: pipeline.Models) -> Sample:
+def _estimated(sample: Sample, models: Models) -> Sample:
     """The sample with the level that photofix finds, one for the whole picture, in place of the true one."""
-    return replace(sample, sigma=pipeline.noise_level(Photo(sample.noisy), models)[1] * 255)
+    return replace(sample, sigma=noise_level(Photo(sample.noisy), models)[1] * 255)
 
 
 def _gaussian(method: Method, truths: Sequence[np.ndarray], sigma: float) -> float:
@@ -170,7 +173,7 @@ def _gaussian(method: Method, truths: Sequence[np.ndarray], sigma: float) -> flo
     return fmean(psnr(method(sample), sample.truth) for sample in samples)
 
 
-def _ours_raw(models: pipeline.Models) -> Callable[[mosaics.Scene], np.ndarray]:
+def _ours_raw(models: Models) -> Callable[[mosaics.Scene], np.ndarray]:
     def denoise(scene: mosaics.Scene) -> np.ndarray:
         network = models.get("denoise", is_raw=True)
         answer = denoise_raw(scene.raw, network, [_profile(scene)] * 4)

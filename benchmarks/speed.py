@@ -28,7 +28,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import scenes
 from photofix import pipeline
+from photofix.job import Settings
 from photofix.model import Model
+from photofix.models import Models
 from photofix.networks.ffdnet import FFDNet
 from photofix.read import read
 from photofix.write import write
@@ -50,7 +52,7 @@ def main() -> None:
 
 def convolution(arguments: argparse.Namespace) -> None:
     """The network on a large picture against the best rate of one plain convolution."""
-    models = pipeline.Models(pipeline.Settings(sigma=SIGMA))
+    models = Models(Settings(sigma=SIGMA))
     model = models.get("denoise")
     best, side = max((_convolution_rate(side, model, arguments.repeats), side) for side in range(64, 769, 64))
     noisy = scenes.noisy(arguments.megapixels, SIGMA)
@@ -71,7 +73,7 @@ def convolution(arguments: argparse.Namespace) -> None:
 
 def file(arguments: argparse.Namespace) -> None:
     """A JPEG from disk to disk: what is added to the networks' own time."""
-    models = pipeline.Models(pipeline.Settings(sigma="auto" if arguments.auto else SIGMA))
+    models = Models(Settings(sigma="auto" if arguments.auto else SIGMA))
     networks = {"denoising network": models.get("denoise").network}
     if arguments.auto:
         networks["noise level network"] = models.helper("noise-level").network
@@ -90,7 +92,7 @@ def against_peers(arguments: argparse.Namespace) -> None:
     """The same photo through OpenCV's non-local means, FFDNet as its authors run it, and BM3D."""
     truth = scenes.truth(arguments.megapixels)
     noisy = scenes.noisy(arguments.megapixels, SIGMA)
-    models = pipeline.Models(pipeline.Settings())
+    models = Models(Settings())
     ways: dict[str, Callable[[], np.ndarray]] = {
         "photofix": partial(_denoised, noisy, models),
         "OpenCV fastNlMeansDenoisingColored": _best_nl_means(noisy, truth),
@@ -195,9 +197,7 @@ def _flops_per_pixel(model: Model) -> float:
     return float(counter.get_total_flops() / side**2)
 
 
-def _file_times(
-    source: Path, target: Path, models: pipeline.Models, networks: dict[str, nn.Module]
-) -> dict[str, float]:
+def _file_times(source: Path, target: Path, models: Models, networks: dict[str, nn.Module]) -> dict[str, float]:
     clock = [time.perf_counter()]
     photo = read(source)
     clock.append(time.perf_counter())
@@ -218,7 +218,7 @@ def _stopwatches(networks: dict[str, nn.Module]) -> Iterator[dict[str, list[floa
         yield {name: stack.enter_context(_stopwatch(network)) for name, network in networks.items()}
 
 
-def _denoised(noisy: np.ndarray, models: pipeline.Models) -> np.ndarray:
+def _denoised(noisy: np.ndarray, models: Models) -> np.ndarray:
     """What photofix answers, told the level; in memory, with the network loaded."""
     return models.get("denoise")(noisy, SIGMA / 255)
 

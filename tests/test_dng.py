@@ -28,7 +28,9 @@ from test_raw import QUAD, SAMPLE, XTRANS, libraw, opened, scene
 from photofix import dng, pipeline, raw
 from photofix.errors import ReadError, UsageError, WriteError
 from photofix.formats import dng as layout
+from photofix.job import Settings
 from photofix.kinds import BAYER_PATTERNS
+from photofix.models import Models
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.raw import read_raw
 from photofix.tasks import denoise
@@ -205,8 +207,8 @@ def test_nothing_gets_brighter_than_the_brightest_sample() -> None:
 def test_negative_develops_like_the_direct_path() -> None:
     """LibRaw's own development of the DNG, and ours of the RAW file, from the sample in the repository."""
     photo = opened(SAMPLE.read_bytes())
-    direct = pipeline.restore(photo, pipeline.Models(pipeline.Settings())).photo
-    negative = pipeline.restore(photo, pipeline.Models(pipeline.Settings(dng="cfa"))).photo
+    direct = pipeline.restore(photo, Models(Settings())).photo
+    negative = pipeline.restore(photo, Models(Settings(dng="cfa"))).photo
     assert isinstance(direct, Photo)
     assert isinstance(negative, Negative)
     assert not np.array_equal(negative.samples, photo.mosaic)
@@ -216,7 +218,7 @@ def test_negative_develops_like_the_direct_path() -> None:
 
 def test_denoised_file_is_smaller_than_its_source() -> None:
     photo = opened(SAMPLE.read_bytes())
-    negative = pipeline.restore(photo, pipeline.Models(pipeline.Settings(dng="cfa"))).photo
+    negative = pipeline.restore(photo, Models(Settings(dng="cfa"))).photo
     assert isinstance(negative, Negative)
     assert len(written(negative)) < len(written(Negative(photo, photo.mosaic))) < len(photo.data)
 
@@ -243,7 +245,7 @@ def test_noise_profile_says_what_is_left(strength: float) -> None:
 
 def test_noise_profile_of_unchanged_samples_is_the_files() -> None:
     photo = opened(SAMPLE.read_bytes())
-    restored = pipeline.restore(photo, pipeline.Models(pipeline.Settings(dng="cfa", strength=0)))
+    restored = pipeline.restore(photo, Models(Settings(dng="cfa", strength=0)))
     assert isinstance(restored.photo, Negative)
     assert opened(written(restored.photo)).noise == photo.noise
 
@@ -443,7 +445,7 @@ def test_linear_dng_develops_like_its_source(source: str) -> None:
     samples = (600 + 400 * np.sin(rows / 60) * np.cos(columns / 70)).astype(np.uint16)
     data = cfa_dng(samples, Calibration("RGGB" if source == "bayer" else XTRANS, orientation=6))
     photo = read_raw(data, "source.dng")
-    models = pipeline.Models(pipeline.Settings(strength=0, dng="linear"))
+    models = Models(Settings(strength=0, dng="linear"))
     negative = pipeline.restore(photo, models).photo
     assert isinstance(negative, Negative)
     first, second = libraw(data).astype(int), libraw(written(negative))
@@ -453,7 +455,7 @@ def test_linear_dng_develops_like_its_source(source: str) -> None:
 
 def test_mosaics_other_than_bayer_become_linear_and_say_so() -> None:
     photo = read_raw(cfa_dng(scene(520, 530), Calibration(XTRANS, noise=PROFILE)), "xtrans.dng")
-    negative = pipeline.restore(photo, pipeline.Models(pipeline.Settings(dng="cfa", sigma=10))).photo
+    negative = pipeline.restore(photo, Models(Settings(dng="cfa", sigma=10))).photo
     assert isinstance(negative, Negative)
     assert any("without a mosaic" in note for note in negative.notes)
     assert raw_tags(written(negative))[262].value == 34892
@@ -464,7 +466,7 @@ def test_linear_sources_come_back_sample_for_sample() -> None:
     samples = np.random.default_rng(0).integers(0, 65536, (61, 83, 3)).astype(np.uint16)
     data = linear_dng(samples, Calibration(white=65535, black=(0,)))
     photo = read_raw(data, "linear.dng")
-    negative = pipeline.restore(photo, pipeline.Models(pipeline.Settings(dng="linear", strength=0))).photo
+    negative = pipeline.restore(photo, Models(Settings(dng="linear", strength=0))).photo
     assert isinstance(negative, Negative)
     assert np.array_equal(negative.samples, samples)
     assert np.array_equal(libraw(written(negative)), libraw(data))
@@ -491,7 +493,7 @@ def test_crops_of_linear_dngs_count_from_what_is_there(
 def as_linear(data: bytes) -> Negative:
     """The negative of a file without a Bayer mosaic, nothing changed."""
     photo = read_raw(data, "source.dng")
-    negative = pipeline.restore(photo, pipeline.Models(pipeline.Settings(dng="linear", strength=0))).photo
+    negative = pipeline.restore(photo, Models(Settings(dng="linear", strength=0))).photo
     assert isinstance(negative, Negative)
     return negative
 

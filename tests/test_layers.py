@@ -48,12 +48,23 @@ ALLOWED = {
     "checkpoint": ["errors", "keras"],
     "zoo": ["errors", "entry"],
     "model": ["errors", "photo", "noise", "networks.*", "weights", "tiles", "device", "checkpoint"],
+    "job": ["photo", "burst", "model", "tasks.*"],
+    "models": ["errors", "weights", "device", "model", "checkpoint", "zoo", "job"],
+    "restore_picture": ["errors", "photo", "noise", "tiles", "tasks.*", "networks.*", "model", "job", "models"],
+    "restore_raw": [
+        *("errors", "photo", "noise", "mosaic", "sensor", "raw", "negative", "tiles", "tasks.*", "job", "models"),
+        "restore_picture",
+    ],
+    "restore_burst": [
+        *("errors", "photo", "noise", "mosaic", "sensor", "tiles", "burst", "frames", "job", "models"),
+        *("restore_picture", "restore_raw"),
+    ],
     "pipeline": [
-        *("errors", "photo", "color", "noise", "mosaic", "sensor", "raw", "negative", "read", "write", "tasks.*"),
-        *("networks.*", "weights", "tiles", "device", "model", "checkpoint", "zoo", "burst", "frames"),
+        *("errors", "photo", "frames", "tiles", "tasks.*", "model", "job", "models"),
+        *("restore_picture", "restore_raw", "restore_burst"),
     ],
     "batch": ["errors", "photo", "frames", "read", "write", "pipeline"],
-    "": ["errors", "photo", "psf", "read", "write", "pipeline"],
+    "": ["errors", "photo", "psf", "read", "write", "job", "pipeline"],
 }
 
 #: Packages that one part of photofix alone knows.

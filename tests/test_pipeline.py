@@ -14,8 +14,11 @@ from dng import Calibration, cfa_dng
 import photofix
 from photofix import device, pipeline, raw
 from photofix.errors import UsageError, WeightsError
+from photofix.job import Roi, Settings
+from photofix.models import Models
 from photofix.photo import Photo, RawPhoto
-from photofix.pipeline import Models, Roi, Settings
+from photofix.restore_picture import cropped
+from photofix.restore_raw import noise_profile
 
 SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 
@@ -98,15 +101,15 @@ def test_iso_overrides_the_files_noise_profile() -> None:
     photo = photofix.open(SAMPLES / "noisy.dng")
     assert isinstance(photo, RawPhoto)
     assert photo.noise is not None
-    assert pipeline.noise_profile(photo, 100)[0][0] < pipeline.noise_profile(photo, "auto")[0][0]
+    assert noise_profile(photo, 100)[0][0] < noise_profile(photo, "auto")[0][0]
     unnamed = replace(photo, noise=None, iso=None)
-    assert pipeline.noise_profile(unnamed, "auto")[0][0] == pytest.approx(photo.noise[0][0], rel=0.3)
+    assert noise_profile(unnamed, "auto")[0][0] == pytest.approx(photo.noise[0][0], rel=0.3)
 
 
 def test_a_textured_mosaic_is_not_taken_for_noise_where_the_iso_is_known() -> None:
     mosaic = np.random.default_rng(0).integers(300, 4000, (256, 256), dtype=np.uint16)
     photo = RawPhoto(mosaic, "RGGB", (256, 256, 256, 256), 4095, None, 100, b"")
-    assert pipeline.noise_profile(photo, "auto")[0] == pipeline.noise_profile(photo, 100)[0]
+    assert noise_profile(photo, "auto")[0] == noise_profile(photo, 100)[0]
 
 
 def test_a_network_for_pictures_takes_raw_developed() -> None:
@@ -175,7 +178,7 @@ def test_a_part_outside_a_mosaic_is_refused_before_any_work() -> None:
 def test_noise_that_the_user_gives_goes_before_all_else() -> None:
     photo = photofix.open(SAMPLES / "noisy.dng")
     assert isinstance(photo, RawPhoto)
-    assert pipeline.noise_profile(photo, 100, (0.01, 1e-4)) == [(0.01, 1e-4)] * 4
+    assert noise_profile(photo, 100, (0.01, 1e-4)) == [(0.01, 1e-4)] * 4
     told, strong = (np.asarray(photofix.denoise(photo, noise=noise).pixels) for noise in (None, (0.01, 1e-4)))  # type: ignore[union-attr]
     assert strong[:100, :100].std() < told[:100, :100].std()
 
@@ -199,7 +202,7 @@ def test_what_a_sensor_does_wrong_is_healed_unless_forbidden() -> None:
 
 def test_a_part_outside_the_picture_is_refused() -> None:
     with pytest.raises(UsageError, match="outside the picture of 192 x 160"):
-        pipeline.cropped(Photo(noisy_picture(0)[0]), Roi(100, 100, 100, 10))
+        cropped(Photo(noisy_picture(0)[0]), Roi(100, 100, 100, 10))
 
 
 def test_the_same_input_gives_the_same_output() -> None:

@@ -23,10 +23,12 @@ from torch import Tensor, nn
 import photofix
 from photofix import weights, zoo
 from photofix.errors import WeightsError
+from photofix.job import Settings
+from photofix.models import Models
 from photofix.networks.dncnn import DnCNN
 from photofix.networks.unet import UNet
 from photofix.photo import Photo
-from photofix.pipeline import Models, Settings, restore
+from photofix.pipeline import restore
 
 OWN = UNet(**weights.manifest()["denoise"].arguments)
 

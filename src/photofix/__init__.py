@@ -86,8 +86,9 @@ def denoise(
         UsageError, DeviceError, WeightsError: what was asked for is not possible; the message says what is.
     """
     from photofix import pipeline
+    from photofix.job import Settings
 
-    settings = pipeline.Settings(
+    settings = Settings(
         model=model,
         weights=Path(weights) if weights else None,
         device=device,
@@ -130,14 +131,15 @@ def deblur(
     from photofix import pipeline
     from photofix import psf as kernels
     from photofix.errors import UsageError
+    from photofix.job import KnownBlur, Settings
     from photofix.photo import Negative
 
     if psf is None and method != "plug-and-play":
         raise UsageError(f"method {method} undoes a blur that is known: give psf")
     kernel = kernels.parse(psf) if isinstance(psf, str) else None if psf is None else kernels.checked(psf)
-    settings = pipeline.Settings(
+    settings = Settings(
         task="deblur",
-        blur=None if kernel is None else pipeline.KnownBlur(kernels.rows(kernel), method),
+        blur=None if kernel is None else KnownBlur(kernels.rows(kernel), method),
         model=model,
         weights=Path(weights) if weights else None,
         device=device,

@@ -65,18 +65,18 @@ def deblur(
 
     photofix deblur shoot/ -o sharp/ --model nafnet-gopro-32
     """
-    from photofix import pipeline
     from photofix import psf as kernels
     from photofix.batch import Workers
     from photofix.cli import session
     from photofix.cli.files import Files
+    from photofix.job import KnownBlur, Roi, Settings
     from photofix.write import SaveOptions
 
     if psf is None and method != "plug-and-play":
         raise UsageError(f"--method {method} undoes a blur that is known: give --psf")
-    settings = pipeline.Settings(
+    settings = Settings(
         task="deblur",
-        blur=pipeline.KnownBlur(kernels.rows(kernels.parse(psf)), method) if psf is not None else None,
+        blur=KnownBlur(kernels.rows(kernels.parse(psf)), method) if psf is not None else None,
         model=model,
         weights=weights,
         manifest=manifest,
@@ -86,7 +86,7 @@ def deblur(
         strength=strength,
         sigma=options.number_or_auto(sigma, "--sigma", 0, 100),
         exposure=options.exposure_of(exposure),
-        roi=pipeline.Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
+        roi=Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
         offline=offline,
     )
     files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)

@@ -71,16 +71,16 @@ def denoise(
 
     cat in.jpg | photofix denoise - - --format jpeg > out.jpg
     """
-    from photofix import pipeline
     from photofix.batch import Workers
     from photofix.cli import session
     from photofix.cli.files import Files
+    from photofix.job import Roi, Settings
     from photofix.write import SaveOptions
 
     sensitivity = options.number_or_auto(iso, "--iso", 25, 4_000_000)
     if noise is not None and sensitivity != "auto":
         raise UsageError("--noise and --iso contradict each other: both say how noisy a RAW file is; give one")
-    settings = pipeline.Settings(
+    settings = Settings(
         model=model,
         weights=weights,
         manifest=manifest,
@@ -94,7 +94,7 @@ def denoise(
         heal=heal,
         keep_grain=keep_grain,
         exposure=options.exposure_of(exposure),
-        roi=pipeline.Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
+        roi=Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
         offline=offline,
         dng=dng,
         method=method,

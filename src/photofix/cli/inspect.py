@@ -12,8 +12,8 @@ import typer
 from photofix.cli import options
 
 if TYPE_CHECKING:
+    from photofix.models import Models
     from photofix.photo import Photo, RawPhoto
-    from photofix.pipeline import Models
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -31,12 +31,13 @@ def info(
     """Say what a photo is, how noisy it is, and what denoise would run on it."""
     import sys
 
-    from photofix import pipeline
+    from photofix.job import Settings
+    from photofix.models import Models
     from photofix.read import read
 
     source = sys.stdin.buffer.read() if file == "-" else Path(file)
     photo = read(source, file)
-    models = pipeline.Models(pipeline.Settings(device=device, precision=precision, tile=options.tile_of(tile)))
+    models = Models(Settings(device=device, precision=precision, tile=options.tile_of(tile)))
     _print(dict([*_file_facts(photo), *_noise_facts(photo, models), *_run_facts(photo, models)]), as_json)
 
 
@@ -87,17 +88,18 @@ def _file_facts(photo: Photo | RawPhoto) -> Iterator[tuple[str, object]]:
 
 
 def _noise_facts(photo: Photo | RawPhoto, models: Models) -> Iterator[tuple[str, object]]:
-    from photofix import pipeline
     from photofix.photo import Photo
+    from photofix.restore_picture import noise_level
+    from photofix.restore_raw import noise_profile, noise_source
 
     if isinstance(photo, Photo):
-        yield "noise", f"sigma {pipeline.noise_level(photo, models)[1] * 255:.1f} of 255"
+        yield "noise", f"sigma {noise_level(photo, models)[1] * 255:.1f} of 255"
         return
-    profiles = pipeline.noise_profile(photo, "auto")
+    profiles = noise_profile(photo, "auto")
     shown = [f"shot {shot:.3g} read {read:.3g}" for shot, read in profiles]
     if len(set(shown)) > 1:
         shown = [f"{letter} {pair}" for letter, pair in zip(photo.pattern, shown, strict=True)]
-    yield "noise", f"{', '.join(dict.fromkeys(shown))} ({pipeline.noise_source(photo)})"
+    yield "noise", f"{', '.join(dict.fromkeys(shown))} ({noise_source(photo)})"
     yield from _flaw_facts(photo, profiles)
 
 
@@ -173,10 +175,12 @@ def _device_checks() -> Iterator[tuple[str, float]]:
     """For each device at its own precision: how far its answer for a fixed tile is from the processor's in float32."""
     import numpy as np
 
-    from photofix import device, pipeline
+    from photofix import device
+    from photofix.job import Settings
+    from photofix.models import Models
 
     pixels = np.random.default_rng(0).random((128, 128, 3), np.float32)
-    exact = pipeline.Models(pipeline.Settings(device="cpu", precision="float32")).get("denoise")(pixels, 0.1)
+    exact = Models(Settings(device="cpu", precision="float32")).get("denoise")(pixels, 0.1)
     for one in device.available():
-        answer = pipeline.Models(pipeline.Settings(device=str(one))).get("denoise")(pixels, 0.1)
+        answer = Models(Settings(device=str(one))).get("denoise")(pixels, 0.1)
         yield f"check on {one}", float(np.abs(answer - exact).max())

@@ -21,6 +21,8 @@ from photofix.cli.files import Files, format_for, planned
 from photofix.cli.progress import Progress
 from photofix.errors import ReadError, UsageError, WriteError
 from photofix.frames import Burst, gather
+from photofix.job import Settings
+from photofix.models import Models
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.write import SaveOptions
 
@@ -45,7 +47,7 @@ class Manner:
 class Work:
     """What is done to every photo."""
 
-    settings: pipeline.Settings
+    settings: Settings
     files: Files
     saving: SaveOptions
 
@@ -58,7 +60,7 @@ def run(work: Work, manner: Manner) -> int:
     """
     jobs = planned(work.settings.task, work.files)
     _spare_pictures(manner.json, jobs)
-    models = pipeline.Models(_settings_for(work, jobs))
+    models = Models(_settings_for(work, jobs))
     progress = Progress(len(jobs), visible=not manner.silent and sys.stderr.isatty())
     _prepare(models, jobs, None if manner.silent else progress.say)
     outcomes: list[Outcome] = []
@@ -81,7 +83,7 @@ def run(work: Work, manner: Manner) -> int:
     return _close(outcomes, jobs, manner)
 
 
-def _settings_for(work: Work, jobs: list[Job]) -> pipeline.Settings:
+def _settings_for(work: Work, jobs: list[Job]) -> Settings:
     """The settings, with what DNG output means; UsageError for options that it has no place for, and the reverse."""
     settings, saving = work.settings, work.saving
     if all(format_for(job, work.files.format) != "dng" for job in jobs):
@@ -106,7 +108,7 @@ def _settings_for(work: Work, jobs: list[Job]) -> pipeline.Settings:
     return replace(settings, dng=settings.dng or "cfa")
 
 
-def _prepare(models: pipeline.Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
+def _prepare(models: Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
     """Load the networks that the photos' names call for: what cannot be had is known before any photo is read."""
     if models.settings.method != "network":
         return
@@ -126,7 +128,7 @@ def _fetch(entry: weights.Entry, offline: bool, say: Callable[[str], None] | Non
             weights.verified(entry, offline, progress)
 
 
-def _steps(work: Work, models: pipeline.Models, progress: Progress, stop: threading.Event) -> Steps:
+def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event) -> Steps:
     def read(job: Job) -> Photo | RawPhoto | Burst | None:
         if work.files.skip_existing and job.target != STREAM and _is_readable(job.target):
             return None

@@ -1,0 +1,79 @@
+"""What is asked for, and what comes back: the settings of a run, and a finished photo with the facts about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from photofix.burst import Method
+from photofix.model import Tile
+from photofix.photo import Negative, Photo
+from photofix.tasks import deblur
+
+Auto = Literal["auto"]
+Task = Literal["denoise", "deblur"]
+
+
+@dataclass(frozen=True)
+class Roi:
+    """A part of the upright picture, in pixels from its top left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class KnownBlur:
+    """A blur that is known, and how it is undone.
+
+    psf: the rows of the kernel, as photofix.psf makes it.
+    """
+
+    psf: tuple[tuple[float, ...], ...]
+    method: deblur.Method = "plug-and-play"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to do with a photo; the same for all photos of a run.
+
+    sigma: noise level in 8-bit units, 0-100, or auto. noise: (shot, read) of a RAW file, with black 0 and white 1;
+    iso: sensitivity that they are taken from, or auto (the file's own noise profile, else an estimate). heal: whether
+    stuck photosites, stripes and drifting black of a sensor are corrected. keep_grain: share of the luminance noise
+    that stays. exposure: EV by which a RAW file is developed brighter. dng: a RAW file is not developed: its mosaic, or
+    linear, its demosaiced colors, go into a DNG.
+    method: how the frames of a burst become one photo. Noise levels are those of one frame. blur: what deblurring is to
+    undo, where it is known.
+    """
+
+    task: Task = "denoise"
+    model: str | None = None
+    weights: Path | None = None
+    manifest: Path | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    tile: Tile = "auto"
+    strength: float = 1.0
+    sigma: float | Auto = "auto"
+    iso: int | Auto = "auto"
+    noise: tuple[float, float] | None = None
+    heal: bool = True
+    keep_grain: float = 0.0
+    exposure: float = 0.0
+    roi: Roi | None = None
+    offline: bool = False
+    dng: Literal["cfa", "linear"] | None = None
+    method: Method = "network"
+    blur: KnownBlur | None = None
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A finished photo, or the negative that was asked for, and what was done: model, device, noise level, tiles,
+    seconds."""
+
+    photo: Photo | Negative
+    facts: dict[str, object] = field(default_factory=dict)
