@@ -66,11 +66,9 @@ def deblur(
     photofix deblur shoot/ -o sharp/ --model nafnet-gopro-32
     """
     from photofix import psf as kernels
-    from photofix.batch import Workers
     from photofix.cli import session
     from photofix.cli.files import Files
     from photofix.job import KnownBlur, Roi, Settings
-    from photofix.write import SaveOptions
 
     if psf is None and method != "plug-and-play":
         raise UsageError(f"--method {method} undoes a blur that is known: give --psf")
@@ -90,7 +88,5 @@ def deblur(
         offline=offline,
     )
     files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
-    saving = SaveOptions(None, quality, options.depth_of(bit_depth), strip_metadata)
-    workers = Workers(*options.numbers_of(jobs, "--jobs", "LOAD:RUN:SAVE", 1))
-    manner = session.Manner(workers, fail_fast, json, quiet, verbose)
-    raise typer.Exit(session.run(session.Work(settings, files, saving), manner))
+    work = session.Work(settings, files, session.saving_of(quality, bit_depth, strip_metadata))
+    raise typer.Exit(session.run(work, session.manner_of(jobs, fail_fast, json, quiet, verbose)))

@@ -71,11 +71,9 @@ def denoise(
 
     cat in.jpg | photofix denoise - - --format jpeg > out.jpg
     """
-    from photofix.batch import Workers
     from photofix.cli import session
     from photofix.cli.files import Files
     from photofix.job import Roi, Settings
-    from photofix.write import SaveOptions
 
     sensitivity = options.number_or_auto(iso, "--iso", 25, 4_000_000)
     if noise is not None and sensitivity != "auto":
@@ -106,7 +104,5 @@ def denoise(
         burst=burst,
         reference=reference,
     )
-    saving = SaveOptions(None, quality, options.depth_of(bit_depth), strip_metadata)
-    workers = Workers(*options.numbers_of(jobs, "--jobs", "LOAD:RUN:SAVE", 1))
-    manner = session.Manner(workers, fail_fast, json, quiet, verbose)
-    raise typer.Exit(session.run(session.Work(settings, files, saving), manner))
+    work = session.Work(settings, files, session.saving_of(quality, bit_depth, strip_metadata))
+    raise typer.Exit(session.run(work, session.manner_of(jobs, fail_fast, json, quiet, verbose)))

@@ -16,7 +16,7 @@ from photofix import __version__, batch, pipeline, weights
 from photofix import read as reading
 from photofix import write as writing
 from photofix.batch import RAW_ENDINGS, STREAM, Job, Outcome, Steps, Workers
-from photofix.cli import download
+from photofix.cli import download, options
 from photofix.cli.files import Files, format_for, planned
 from photofix.cli.progress import Progress
 from photofix.errors import ReadError, UsageError, WriteError
@@ -41,6 +41,17 @@ class Manner:
     def silent(self) -> bool:
         """Whether standard error is for errors alone, or for JSON alone."""
         return self.quiet or self.json == "-"
+
+
+def manner_of(jobs: str, fail_fast: bool, json: str | None, quiet: bool, verbose: bool) -> Manner:
+    """What the options of a run say."""
+    workers = Workers(*options.numbers_of(jobs, "--jobs", "LOAD:RUN:SAVE", 1))
+    return Manner(workers, fail_fast, json, quiet, verbose)
+
+
+def saving_of(quality: int | None, bit_depth: int | None, strip_metadata: bool) -> SaveOptions:
+    """What the options of the output say."""
+    return SaveOptions(None, quality, options.depth_of(bit_depth), strip_metadata)
 
 
 @dataclass(frozen=True)
@@ -160,10 +171,10 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
 
     def write(job: Job, photo: Photo | Negative) -> list[str]:
         history = f"photofix {__version__} {work.settings.task}"
-        options = replace(work.saving, format=format_for(job, work.files.format), history=history)
+        saving = replace(work.saving, format=format_for(job, work.files.format), history=history)
         if job.target == STREAM:
-            return writing.write_stream(photo, sys.stdout.buffer, options)
-        return writing.write(photo, job.target, options)
+            return writing.write_stream(photo, sys.stdout.buffer, saving)
+        return writing.write(photo, job.target, saving)
 
     return Steps(read, restore, write)
 
