@@ -136,7 +136,7 @@ def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
         target, observed = (_resize(picture, side) for picture in (target, observed))
     elif rng.random() < 0.2:
         target, observed = (_resize(picture, side // 2) for picture in (target, observed))
-    return _compress(np.clip(observed, 0, 1), rng), np.clip(target, 0, 1)
+    return compress(np.clip(observed, 0, 1), rng), np.clip(target, 0, 1)
 
 
 def soften(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -203,7 +203,7 @@ def _demosaic(plane: np.ndarray, method: int) -> np.ndarray:
     return (cv2.cvtColor(levels, method)[:, :, ::-1].astype(np.float32) / 65535 - 0.08) / 0.9
 
 
-def _compress(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def compress(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     levels = (picture[:, :, ::-1] * 255 + 0.5).astype(np.uint8)
     if rng.random() < 0.15:
         return levels[:, :, ::-1].astype(np.float32) / 255

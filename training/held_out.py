@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from photofix.networks.unet import UNet
 from train import Patches, Recipe
@@ -35,6 +35,23 @@ def white_noise(samples: list[Sample], sigma: float) -> list[Sample]:
         (clean + rng.normal(0, level, clean.shape).astype(np.float32), clean, np.full_like(plane, level))
         for _, clean, plane in samples
     ]
+
+
+class Untouched(nn.Module):
+    """The network that leaves a picture as it is: what the others are to be better than."""
+
+    def forward(self, picture: Tensor, level: Tensor) -> Tensor:
+        return torch.zeros_like(picture)
+
+
+def by_distance(samples: list[Sample]) -> dict[str, list[Sample]]:
+    """The samples by how far they are from what they should be: hardly, somewhat, much."""
+    far = [-10 * np.log10(np.mean((taken - sharp) ** 2) + 1e-9) for taken, sharp, _ in samples]
+    bounds = {"sharp": (36, 99), "soft": (27, 36), "blurred": (0, 27)}
+    return {
+        kind: [sample for sample, value in zip(samples, far, strict=True) if low <= value < high]
+        for kind, (low, high) in bounds.items()
+    }
 
 
 def psnr(network: nn.Module, samples: list[Sample]) -> float:
@@ -59,6 +76,9 @@ def main() -> None:
     recipe = replace(Recipe(**tomllib.loads(given.recipe.read_text())), side=192, drawing_share=0)
     if recipe.noise == "raw":
         kinds = {"sensor": draw(replace(recipe, side=384), given.photos, given.count)}
+    elif recipe.noise == "blur":
+        kinds = by_distance(draw(recipe, given.photos, given.count))
+        print("blurred", *(f"{kind} {psnr(Untouched(), samples):.3f}" for kind, samples in kinds.items()), sep="  ")
     else:
         camera = draw(replace(recipe, camera_share=1), given.photos, given.count)
         plain = draw(replace(recipe, camera_share=0, soft_share=0), given.photos, given.count)

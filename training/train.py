@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
+import blur
 import degrade
 import photos
 from muon import Muon
@@ -34,7 +36,9 @@ class Recipe:
     """What to train, on what, for how long."""
 
     name: str
-    noise: str  # "rgb" or "raw": which of the samplers below; "level": rgb, and the network is to say how noisy it is
+    noise: (
+        str  # "rgb", "raw" or "blur": which of the samplers below; "level": rgb, and the network says how noisy it is
+    )
     shards: list[str]
     network: dict[str, object]
     minutes: float
@@ -62,7 +66,7 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         rng = np.random.default_rng(self.seed)
-        sample = {"rgb": self._rgb, "raw": self._raw, "level": self._rgb}[self.recipe.noise]
+        sample = {"rgb": self._rgb, "raw": self._raw, "level": self._rgb, "blur": self._blur}[self.recipe.noise]
         while True:
             yield sample(rng)
 
@@ -95,6 +99,20 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
         plane = np.full((1, side, side), level, np.float32)
         return _planes(noisy), _planes(clean), plane
 
+    def _blur(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The planes say sigma, and of half of the patches whether motion or defocus has blurred them."""
+        side, wide = self.recipe.side, self.recipe.side + 2 * blur.REACH
+        if self.recipe.side < 256 and rng.random() < 0.2:  # seen from farther away, and so sharper
+            photo = cv2.resize(self._crop(photos.SMALLEST_SIDE, rng), (wide, wide), interpolation=cv2.INTER_AREA)
+        else:
+            photo = self._crop(wide, rng)
+        patch = blur.blurred(photo, rng)
+        level = float(coarse_level(_tensor(patch.noise), side)) * np.exp(rng.normal(0, 0.2))
+        # Who names a cause names one; of both causes, or none, any may be named, and none must be made up.
+        told, motion = rng.random() < 0.5, patch.motion if patch.motion != patch.defocus else rng.random() < 0.5
+        planes = np.array([level, told and motion, told and not motion], np.float32)
+        return _planes(patch.taken), _planes(patch.sharp), np.tile(planes[:, None, None], (1, side, side))
+
 
 def _corner(picture: np.ndarray, side: int) -> np.ndarray:
     """A (side, side) part; a picture smaller than that is continued by its mirror image."""
@@ -114,6 +132,18 @@ def loss_of(residual: Tensor, noisy: Tensor, clean: Tensor, level: Tensor) -> Te
     """
     error = (noisy + residual.float() - clean).abs().mean(dim=(1, 2, 3))
     return (error / (level[:, 0, 0, 0] + 0.01) ** 0.65).mean() * 0.1
+
+
+def blur_loss(residual: Tensor, taken: Tensor, sharp: Tensor) -> Tensor:
+    """Mean absolute error of pixels and of their spectrum, each patch weighed by how far it was from sharp.
+
+    The spectrum counts as in "Rethinking Coarse-to-Fine Approach in Single Image Deblurring" (Cho et al., 2021).
+    """
+    wrong = taken + residual.float() - sharp
+    error = wrong.abs().mean(dim=(1, 2, 3))
+    waves = torch.view_as_real(torch.fft.rfft2(wrong, norm="ortho")).abs().mean(dim=(1, 2, 3, 4))
+    start = (taken - sharp).abs().mean(dim=(1, 2, 3))
+    return ((error + 0.5 * waves) / (start + 0.01) ** 0.65).mean() * 0.1
 
 
 def _tensor(picture: np.ndarray) -> Tensor:
@@ -166,6 +196,9 @@ def begin(recipe: Recipe, root: Path) -> State:
     if recipe.start:
         known = {name: value.float() for name, value in load_file(root / recipe.start).items()}
         own = network.state_dict()
+        if "head.weight" in known:  # planes that the start knows nothing of say nothing at first
+            more = own["head.weight"].shape[1] - known["head.weight"].shape[1]
+            known["head.weight"] = functional.pad(known["head.weight"], (0, 0, 0, 0, 0, max(0, more)))
         fitting = {name: value for name, value in known.items() if name in own and own[name].shape == value.shape}
         network.load_state_dict(own | fitting)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -212,7 +245,12 @@ def step(state: State, recipe: Recipe, batch: list[Tensor]) -> None:
     noisy = noisy.to(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         answer = state.network(noisy) if recipe.noise == "level" else state.network(noisy, level)
-    loss = level_loss(answer, noisy, clean) if recipe.noise == "level" else loss_of(answer, noisy, clean, level)
+    if recipe.noise == "level":
+        loss = level_loss(answer, noisy, clean)
+    elif recipe.noise == "blur":
+        loss = blur_loss(answer, noisy, clean)
+    else:
+        loss = loss_of(answer, noisy, clean, level)
     if not torch.isfinite(loss):
         raise SystemExit(f"loss is not finite at step {state.step}")
     loss.backward()  # type: ignore[no-untyped-call]
