@@ -40,7 +40,7 @@ def white_noise(samples: list[Sample], sigma: float) -> list[Sample]:
 class Untouched(nn.Module):
     """The network that leaves a picture as it is: what the others are to be better than."""
 
-    def forward(self, picture: Tensor, level: Tensor) -> Tensor:
+    def forward(self, picture: Tensor, _level: Tensor) -> Tensor:
         return torch.zeros_like(picture)
 
 
