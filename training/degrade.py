@@ -2,7 +2,7 @@
 
 Everything is drawn per patch from a numpy generator and works on float32 (H, W, 3) pictures, sRGB-encoded in [0, 1].
 The camera follows "Unprocessing Images for Learned Raw Denoising" (Brooks et al., CVPR 2019): invert the development,
-add shot and read noise, develop again; here the second development also sharpens, smooths noise and writes a JPEG.
+add shot and read noise, develop again; here the second development also sharpens, reduces noise and writes a JPEG.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     # The truth has not been through the mosaic: photos this sharp come out of one with colored specks, which a lens
     # and an optical filter spare a camera, and which would teach that specks belong to the picture.
     target = look.develop(colors, camera)
-    observed = target + look.smooth_noise(loud - quiet)
+    observed = target + look.reduce_noise(loud - quiet, target)
     target, observed = (look.sharpen(picture) for picture in (target, observed))
     if zoomed:
         target, observed = (_resize(picture, side) for picture in (target, observed))
@@ -147,14 +147,34 @@ def soften(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Quieting:
+    """Noise reduction as cameras do it, octave by octave: the finest noise is quieted most.
+
+    What is left is coarse: grain some pixels wide, blotches of color many pixels wide.
+    """
+
+    kept: float  # part of the finest octave that is left; 1 leaves all
+    octaves: float  # how many octaves are quieted, each less than the one before
+
+    def of(self, noise: np.ndarray) -> np.ndarray:
+        if self.kept == 1:
+            return noise
+        left, finer = np.zeros_like(noise), noise
+        for octave in range(int(np.ceil(self.octaves))):
+            coarser = _blur(noise, 0.6 * 2**octave).reshape(noise.shape)
+            left += np.float32(self.kept ** (1 - octave / self.octaves)) * (finer - coarser)
+            finer = coarser
+        return left + finer
+
+
+@dataclass(frozen=True)
 class _Look:
     """How a camera finishes a picture."""
 
     tone: float  # 0 = plain sRGB, 1 = full S-curve
-    luminance_blur: float  # standard deviations of the camera's own noise smoothing, in pixels
-    chroma_blur: float
-    kept: float  # part of the noise that escapes that smoothing
-    loudness: float  # of the noise after it, as a part of the noise before
+    luminance: Quieting  # the camera's own noise reduction
+    chroma: Quieting
+    near_edges: float  # part of that reduction which edges are spared
     sharpening: float
 
     def develop(self, linear: np.ndarray, camera: Camera) -> np.ndarray:
@@ -163,26 +183,27 @@ class _Look:
         encoded = linear_to_srgb(np.clip(rgb, 0, 1))
         return encoded + self.tone * (encoded * encoded * (3 - 2 * encoded) - encoded)
 
-    def smooth_noise(self, noise: np.ndarray) -> np.ndarray:
-        if self.kept == 1:
-            return noise
+    def reduce_noise(self, noise: np.ndarray, scene: np.ndarray) -> np.ndarray:
         luminance = (noise @ LUMINANCE)[:, :, None]
-        smooth = _blur(luminance[:, :, 0], self.luminance_blur)[:, :, None] + _blur(noise - luminance, self.chroma_blur)
-        left = self.kept * noise + (1 - self.kept) * smooth
-        return left * np.float32(self.loudness * noise.std() / (left.std() + 1e-6))
+        left = self.luminance.of(luminance) + self.chroma.of(noise - luminance)
+        edges = np.clip(8 * cv2.morphologyEx(_blur(scene @ LUMINANCE, 1), cv2.MORPH_GRADIENT, np.ones((3, 3))), 0, 1)
+        return left + np.float32(self.near_edges) * edges[:, :, None] * (noise - left)
 
     def sharpen(self, picture: np.ndarray) -> np.ndarray:
         return picture if not self.sharpening else picture + self.sharpening * (picture - _blur(picture, 1.0))
 
 
 def _draw_look(rng: np.random.Generator) -> _Look:
-    smoothed = rng.random() < 0.6
+    quieted = rng.random() < 0.7
+    luminance = Quieting(float(np.exp(rng.uniform(np.log(0.15), 0))), rng.uniform(1, 5))
+    chroma = Quieting(
+        luminance.kept * float(np.exp(rng.uniform(np.log(0.1), 0))), luminance.octaves + rng.uniform(0, 2)
+    )
     return _Look(
         tone=rng.uniform(0.3, 1),
-        luminance_blur=rng.uniform(0.4, 1.8),
-        chroma_blur=rng.uniform(0.6, 4.0),
-        kept=rng.uniform(0.1, 0.8) if smoothed else 1.0,
-        loudness=rng.uniform(0.2, 0.9),
+        luminance=luminance if quieted else Quieting(1, 1),
+        chroma=chroma if quieted else Quieting(1, 1),
+        near_edges=rng.uniform(0, 1) if quieted and rng.random() < 0.5 else 0.0,
         sharpening=rng.uniform(0.2, 1.2) if rng.random() < 0.5 else 0.0,
     )
 

@@ -15,8 +15,9 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from photofix.networks.level import Level
 from photofix.networks.unet import UNet
-from train import Patches, Recipe
+from train import Patches, Recipe, coarse_level
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -65,15 +66,31 @@ def psnr(network: nn.Module, samples: list[Sample]) -> float:
     return float(np.mean(found))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument("weights", type=Path, nargs="+")
-    parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
-    parser.add_argument("--count", type=int, default=150)
-    given = parser.parse_args()
-    torch.set_num_threads(1)
-    recipe = replace(Recipe(**tomllib.loads(given.recipe.read_text())), side=192, drawing_share=0)
+def missed(network: nn.Module, samples: list[Sample]) -> tuple[float, float]:
+    """By which factor, as a mean of logarithms, the noise level is missed: how far, and how far above."""
+    found = []
+    for noisy, clean, _ in samples:
+        truth = float(coarse_level(torch.from_numpy(noisy - clean)[None], noisy.shape[1]))
+        with torch.inference_mode():
+            answer = float(network(torch.from_numpy(noisy)[None]).square().mean().sqrt())
+        found.append(np.log((answer + 0.002) / (truth + 0.002)))
+    return float(np.mean(np.abs(found))), float(np.mean(found))
+
+
+def compare_levels(recipe: Recipe, given: argparse.Namespace) -> None:
+    camera = draw(replace(recipe, camera_share=1), given.photos, given.count)
+    white = draw(replace(recipe, camera_share=0, soft_share=0), given.photos, given.count)
+    for weights in given.weights:
+        network = Level(**recipe.network).eval()  # type: ignore[arg-type]
+        network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+        shown = (
+            f"{kind} {far:.3f} ({above:+.3f})"
+            for kind, (far, above) in (("camera", missed(network, camera)), ("white", missed(network, white)))
+        )
+        print(weights.stem, *shown, sep="  ")
+
+
+def compare_pictures(recipe: Recipe, given: argparse.Namespace) -> None:
     if recipe.noise == "raw":
         kinds = {"sensor": draw(replace(recipe, side=384), given.photos, given.count)}
     elif recipe.noise == "blur":
@@ -88,6 +105,19 @@ def main() -> None:
         network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
         network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         print(weights.stem, *(f"{kind} {psnr(network, samples):.3f}" for kind, samples in kinds.items()), sep="  ")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument("weights", type=Path, nargs="+")
+    parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
+    parser.add_argument("--count", type=int, default=150)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    recipe = replace(Recipe(**tomllib.loads(given.recipe.read_text())), side=192, drawing_share=0)
+    compare = compare_levels if recipe.noise == "level" else compare_pictures
+    compare(recipe, given)
 
 
 if __name__ == "__main__":
