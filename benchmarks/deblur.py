@@ -15,10 +15,11 @@ import cv2
 import h5py
 import numpy as np
 
-from photofix import pipeline, psf
+from photofix import psf
 from photofix.job import KnownBlur, Settings
 from photofix.models import Models
 from photofix.photo import Photo
+from photofix.restore_blurred import solver
 from photofix.tasks import deblur
 from photofix.tasks.deblur import Known, Solve
 from pictures import DATA, load, lossless, psnr
@@ -135,8 +136,8 @@ def _methods() -> dict[str, Undo]:
         "blurred": lambda picture, _: picture,
         "Wiener": _with(deblur.wiener),
         "Richardson-Lucy": _with(deblur.richardson_lucy),
-        "FDN, run here": _with(pipeline.solver(fdn, "plug-and-play")),
-        "photofix": _with(pipeline.solver(ours, "plug-and-play")),
+        "FDN, run here": _with(solver(fdn)),
+        "photofix": _with(solver(ours)),
     }
 
 

@@ -199,7 +199,8 @@ def _pixels(entry: Entry, side: int) -> np.ndarray:
 def _plain(network: nn.Module, entry: Entry, pixels: np.ndarray) -> np.ndarray:
     """The network alone on float32 NCHW: what Model answers too, (side, side, K)."""
     picture = torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy())
-    conditions = [torch.full_like(picture[:, :1], SIGMA)] if "sigma" in entry.takes.conditions else []
+    told = [torch.full_like(picture[:, :1], SIGMA if word == "sigma" else 0) for word in entry.takes.conditions]
+    conditions = [torch.cat(told, dim=1)] if told else []
     with torch.inference_mode():
         answer = network(picture, *conditions)
     restored = {"residual": picture + answer, "noise": picture - answer} if answer.shape == picture.shape else {}

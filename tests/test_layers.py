@@ -44,6 +44,7 @@ ALLOWED = {
     "tiles": ["errors", "device"],
     "tasks.*": ["errors", "photo", "color", "noise", "grain", "mosaic", "tiles"],
     "psf": ["errors", "photo", "read"],
+    "found_blur": ["photo", "color"],
     "keras": ["errors"],
     "checkpoint": ["errors", "keras"],
     "zoo": ["errors", "entry"],
@@ -55,13 +56,17 @@ ALLOWED = {
         *("errors", "photo", "noise", "mosaic", "sensor", "raw", "negative", "tiles", "tasks.*", "job", "models"),
         "restore_picture",
     ],
+    "restore_blurred": [
+        *("photo", "tiles", "tasks.*", "model", "job", "models", "found_blur"),
+        *("restore_picture", "restore_raw"),
+    ],
     "restore_burst": [
         *("errors", "photo", "noise", "mosaic", "sensor", "tiles", "burst", "frames", "job", "models"),
         *("restore_picture", "restore_raw"),
     ],
     "pipeline": [
-        *("errors", "photo", "frames", "tiles", "tasks.*", "model", "job", "models"),
-        *("restore_picture", "restore_raw", "restore_burst"),
+        *("errors", "photo", "frames", "tiles", "tasks.*", "job", "models"),
+        *("restore_picture", "restore_raw", "restore_burst", "restore_blurred"),
     ],
     "batch": ["errors", "photo", "frames", "read", "write", "pipeline"],
     "": ["errors", "photo", "psf", "read", "write", "job", "pipeline"],

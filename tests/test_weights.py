@@ -138,7 +138,7 @@ WRONG = [
     ('"noise"', '"sound"', "gives must be residual, noise, image, level, ab or light"),
     ("channels = 3", "channels = 2", "takes: channels must be 1, 3 or 4"),
     ('"srgb"', '"lab"', "takes: encoding must be"),
-    ('["sigma"]', "[1]", "takes: conditions must be a list of texts"),
+    ('["sigma"]', "[1]", "takes: conditions must be a list of sigma, motion, defocus, psf"),
     ('network = "dncnn"', 'network = "../dncnn"', "network must be a module"),
     ("https://", "ftp://", "sources[0] url must be a web address"),
     ("{ url =", "{ file = 'a', url =", "sources[0] file is not a field"),

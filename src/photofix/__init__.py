@@ -109,6 +109,7 @@ def deblur(
     *,
     psf: str | np.ndarray | None = None,
     method: Literal["plug-and-play", "wiener", "richardson-lucy"] = "plug-and-play",
+    mode: Literal["auto", "motion", "defocus"] = "auto",
     sigma: float | Literal["auto"] = "auto",
     strength: float = 1.0,
     model: str | None = None,
@@ -123,7 +124,8 @@ def deblur(
         image: as for denoise; a RawPhoto is denoised and developed first.
         psf: the blur where it is known, in the words of --psf ("motion:20,30", "disk:3.5", a file), or as an array
             (h, w) of numbers that are not negative: how a point of light at (h // 2, w // 2) is spread.
-        method: how a known blur is undone. Without psf, model finds the blur.
+        method: how a known blur is undone. Without psf a network finds the blur.
+        mode: what blurred the picture, where it is not known but can be told.
         sigma, strength, model, weights, device, precision, tile: as for denoise; sigma is one number.
     Raises:
         UsageError, DeviceError, WeightsError: what was asked for is not possible; the message says what is.
@@ -140,6 +142,7 @@ def deblur(
     settings = Settings(
         task="deblur",
         blur=None if kernel is None else KnownBlur(kernels.rows(kernel), method),
+        mode=mode,
         model=model,
         weights=Path(weights) if weights else None,
         device=device,

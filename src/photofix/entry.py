@@ -16,6 +16,7 @@ _FILE = r"[\w-][\w.-]*"
 Encoding = Literal["srgb", "gray", "lightness", "stabilised", "k-sigma"]
 Gives = Literal["residual", "noise", "image", "level", "ab", "light"]
 View = Literal["tiles", "whole"]
+Condition = Literal["sigma", "motion", "defocus", "psf"]
 T = TypeVar("T")
 
 
@@ -27,13 +28,14 @@ class Takes:
         CIE Lab (D65), 0 to 100; for packed mosaics "stabilised" (noise.stabilise) or "k-sigma"
         (networks.pmrid.to_anchor).
     channels: 1 gray, 3 RGB, 4 packed Bayer (R, G, G, B).
-    conditions: what follows the picture: "sigma", a plane of the noise's standard deviation; "psf", the blur, for
-        networks of a way of their own (model.Model.deconvolved).
+    conditions: what follows the picture, in this order: "sigma", a plane of the noise's standard deviation; "motion"
+        and "defocus", planes of ones where the user says that this is what blurred it, else of zeros; "psf", the blur,
+        for networks of a way of their own (model.Model.deconvolved).
     """
 
     encoding: Encoding
     channels: int
-    conditions: tuple[str, ...]
+    conditions: tuple[Condition, ...]
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,7 @@ def _takes(fields: _Fields) -> Takes:
     takes = Takes(
         encoding=cast(Encoding, fields.choice("encoding", Encoding)),
         channels=fields.number("channels", 1),
-        conditions=fields.texts("conditions"),
+        conditions=cast(tuple[Condition, ...], fields.choices("conditions", Condition)),
     )
     if takes.channels not in {1, 3, 4}:
         raise fields.wrong("channels", f"must be 1, 3 or 4, not {takes.channels}")
@@ -206,10 +208,11 @@ class _Fields:
             raise self.wrong(field, f"must be at least {least}, not {value}")
         return value
 
-    def texts(self, field: str) -> tuple[str, ...]:
+    def choices(self, field: str, words: Any) -> tuple[str, ...]:
+        """A list of words of a Literal, none of them twice."""
         values = self.take(field, list, [])
-        if not all(type(value) is str for value in values):
-            raise self.wrong(field, f"must be a list of texts, not {values!r}")
+        if not set(map(str, values)) <= set(get_args(words)) or len(set(map(str, values))) < len(values):
+            raise self.wrong(field, f"must be a list of {', '.join(get_args(words))}, each once, not {values!r}")
         return tuple(values)
 
     def inner(self, field: str) -> _Fields:

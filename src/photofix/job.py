@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from photofix.burst import Method
 from photofix.model import Tile
 from photofix.photo import Negative, Photo
@@ -46,7 +48,8 @@ class Settings:
     that stays. exposure: EV by which a RAW file is developed brighter. dng: a RAW file is not developed: its mosaic, or
     linear, its demosaiced colors, go into a DNG.
     method: how the frames of a burst become one photo. Noise levels are those of one frame. blur: what deblurring is to
-    undo, where it is known.
+    undo, where it is known; mode: what blurred the picture, where it is not;
+    show_psf: whether the blur that was then found is drawn.
     """
 
     task: Task = "denoise"
@@ -68,12 +71,15 @@ class Settings:
     dng: Literal["cfa", "linear"] | None = None
     method: Method = "network"
     blur: KnownBlur | None = None
+    mode: deblur.Mode = "auto"
+    show_psf: bool = False
 
 
 @dataclass(frozen=True)
 class Restored:
     """A finished photo, or the negative that was asked for, and what was done: model, device, noise level, tiles,
-    seconds."""
+    seconds. psf: (h, w, 1) uint16, a drawing of the blur that was found, where it was asked for."""
 
     photo: Photo | Negative
     facts: dict[str, object] = field(default_factory=dict)
+    psf: np.ndarray | None = None

@@ -69,7 +69,8 @@ class Model:
     """A network ready to run.
 
     entry says what it takes and gives; tile is the user's wish; note is told what the user should know of an answer,
-    the same words perhaps more than once; part is what is wanted of a picture: the rest of an answer means nothing.
+    the same words perhaps more than once; part is what is wanted of a picture: the rest of an answer means nothing;
+    told is the condition, "motion" or "defocus", that the user says holds.
     """
 
     network: nn.Module
@@ -78,6 +79,7 @@ class Model:
     tile: Tile = "auto"
     note: Callable[[str], None] = _unheard
     part: Part | None = None
+    told: str = ""
 
     def __call__(
         self, pixels: np.ndarray, sigma: float | SigmaAt, strength: float = 1.0, progress: Progress | None = None
@@ -177,13 +179,16 @@ class Model:
         """What to add to a tile (h, w, C): (h, w, C) float32."""
         height, width, channels = pixels.shape
         picture = _fit_channels(_to_tensor(pixels, self.place, self.entry.multiple), self.entry.takes.channels)
-        planes = [picture]
-        if "sigma" in self.entry.takes.conditions:
-            planes.append(_plane(sigma, picture, self.place))
-        answer = self._run(*planes).float()
+        answer = self._run(picture, *self._conditions(picture, sigma)).float()
         residual = {"residual": answer, "noise": -answer, "image": answer - picture}[self.entry.gives]
         residual = residual.flatten(0, 1) if residual.shape[:2].numel() == channels else residual.mean(1)
         return np.ascontiguousarray(residual[:, :height, :width].permute(1, 2, 0).cpu().numpy())
+
+    def _conditions(self, picture: Tensor, sigma: float | np.ndarray) -> list[Tensor]:
+        """The planes that follow the picture, as one tensor; none for a network that is told nothing."""
+        said = {word: sigma if word == "sigma" else float(word == self.told) for word in self.entry.takes.conditions}
+        planes = [_plane(value, picture, self.place) for value in said.values()]
+        return [torch.cat(planes, dim=1)] if planes else []
 
     def _run(self, *planes: Tensor) -> Tensor:
         """The network's answer, checked finite; redone in float32 where half precision overflowed."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from photofix import checkpoint, device, model, weights, zoo
 from photofix.device import Place
 from photofix.errors import UsageError
-from photofix.job import Settings
+from photofix.job import KnownBlur, Settings
 from photofix.model import Model
 
 _WHICH_BLUR = """deblurring needs to know the blur, or a network that finds it. Give, with nothing to download,
@@ -56,30 +56,53 @@ class Models:
         """A model that another task needs beside its own."""
         return self._load(weights.default_for(task, is_raw, self._entries), None)
 
-    def called_for(self, is_raw: bool) -> tuple[str, bool]:
+    def called_for(self, is_raw: bool) -> tuple[str, bool] | None:
         """Which network the settings' task runs first on such a photo: its task, and whether it is one for RAW.
 
+        None where the task is done without one.
+
         Raises:
-            UsageError: of the psf and the network that deblurring needs, one is missing or does not go with the other.
+            UsageError: of the blur and the network that deblurring needs, one is missing or does not go with the other.
         """
         if self.settings.task == "denoise":
             return "denoise", is_raw
-        name, known = self.settings.model, self.settings.blur
-        if known and known.method != "plug-and-play" and name:
-            raise UsageError(f"--method {known.method} needs no network: leave --model out")
-        if name is None:
-            if not (known or self.settings.weights or "deblur" in self._entries):
-                raise UsageError(_WHICH_BLUR)
-            return "denoise" if known else "deblur", False
-        entry = weights.find(name, self._entries)
-        if known and entry.task == "denoise" and "sigma" not in entry.takes.conditions:
+        return self._for_known_blur(self.settings.blur) if self.settings.blur else self._for_blur()
+
+    def _for_known_blur(self, known: KnownBlur) -> tuple[str, bool] | None:
+        name = self.settings.model
+        if self.settings.mode != "auto":
+            raise UsageError(f"--mode {self.settings.mode} is for a blur that is not known: leave it out, or --psf")
+        if self.settings.show_psf:
+            raise UsageError("--show-psf draws a blur that was found, and here it is known: leave it out, or --psf")
+        if known.method != "plug-and-play":
+            if name or self.settings.weights:
+                raise UsageError(
+                    f"--method {known.method} needs no network: leave {'--model' if name else '--weights'} out"
+                )
+            return None
+        entry = weights.find(name or "denoise", self._entries)
+        if entry.task == "denoise" and "sigma" not in entry.takes.conditions:
             raise UsageError(
                 f"model '{name}' cannot be told how much to denoise, as a known blur needs: choose another"
             )
-        if entry.task != "denoise" and ("psf" in entry.takes.conditions) != bool(known):
-            verb = "finds the blur by itself: leave --psf out" if known else "must be told the blur: give --psf"
-            raise UsageError(f"model '{name}' {verb}, or choose another model")
-        return "denoise" if known and entry.task == "denoise" else "deblur", False
+        if entry.task != "denoise" and "psf" not in entry.takes.conditions:
+            raise UsageError(f"model '{name}' finds the blur by itself: leave --psf out, or choose another model")
+        return "denoise" if entry.task == "denoise" else "deblur", False
+
+    def _for_blur(self) -> tuple[str, bool]:
+        name, mode = self.settings.model, self.settings.mode
+        if not (name or self.settings.weights or "deblur" in self._entries):
+            raise UsageError(_WHICH_BLUR)
+        if name and "psf" in weights.find(name, self._entries).takes.conditions:
+            raise UsageError(f"model '{name}' must be told the blur: give --psf, or choose another model")
+        # Own weights may be of a network that nobody knows before the file is read.
+        own = self.settings.weights and not name
+        entry = self.get("deblur").entry if own else self.entry_for("deblur", False)
+        if mode != "auto" and mode not in entry.takes.conditions:
+            raise UsageError(
+                f"model '{entry.name}' cannot be told what blurred a picture: leave --mode out, or choose another model"
+            )
+        return "deblur", False
 
     def place_for(self, entry: weights.Entry) -> Place:
         """Where it runs; in float32 where half precision would cost its answer too much and nobody asked for it."""

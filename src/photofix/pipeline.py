@@ -11,13 +11,13 @@ import numpy as np
 from photofix.errors import UsageError
 from photofix.frames import Burst
 from photofix.job import Auto, Restored, Settings, Task
-from photofix.model import Model
 from photofix.models import Models
 from photofix.photo import Negative, Photo, RawPhoto
+from photofix.restore_blurred import restore_blurred
 from photofix.restore_burst import Step, restore_burst
-from photofix.restore_picture import cropped, exposed, facts_of, noise_level, noted, restore_picture
+from photofix.restore_picture import cropped, exposed, restore_picture
 from photofix.restore_raw import developed, restore_linear, restore_raw
-from photofix.tasks import deblur, denoise
+from photofix.tasks import denoise
 from photofix.tiles import Progress
 
 
@@ -48,47 +48,9 @@ def _denoise(photo: Photo | RawPhoto, models: Models, progress: Progress | None)
     return restore_picture(cropped(shown, settings.roi), models, progress)
 
 
-def _deblur(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
-    """A finished picture; RAW is denoised as a mosaic and developed first."""
-    settings = models.settings
-    if isinstance(photo, RawPhoto):
-        # Two halves of the work; a mosaic's progress counts packed pixels, one for four of the picture's.
-        shown, progress = restore_raw(photo, models, _part(progress, 2)).photo, _part(progress, 8)
-        assert isinstance(shown, Photo)
-    else:
-        shown = cropped(exposed(photo, settings), settings.roi)
-    notes: list[str] = []
-    network = replace(models.get(*models.called_for(False)), note=notes.append)
-    if settings.blur is None:
-        restored = deblur.blind(shown, network, settings.strength, progress)
-        return Restored(noted(restored, notes), facts_of(network, shown.pixels.shape, None))
-    _, typical = noise_level(shown, models, progress)
-    blur = deblur.Known(np.array(settings.blur.psf, np.float32), max(typical, deblur.LEAST))
-    restored = deblur.deblur(shown, blur, solver(network, settings.blur.method), settings.strength, progress)
-    facts = facts_of(network, shown.pixels.shape, round(typical * 255, 2)) | {"method": settings.blur.method}
-    if settings.blur.method != "plug-and-play":
-        del facts["model"]
-    return Restored(noted(restored, notes), facts | {"psf": "{1} x {0}".format(*blur.psf.shape)})
-
-
-def _part(progress: Progress | None, whole: int) -> Progress | None:
-    return progress and (lambda pixels: progress(pixels // whole))
-
-
-def solver(network: Model, method: deblur.Method) -> deblur.Solve:
-    """What undoes a known blur: the method, with a denoiser or as a network that was trained for it."""
-    if method == "wiener":
-        return deblur.wiener
-    if method == "richardson-lucy":
-        return deblur.richardson_lucy
-    if "psf" in network.entry.takes.conditions:
-        return lambda frame, sigma, progress: network.deconvolved(frame.planes, frame.known, frame.psf, sigma, progress)
-    return deblur.plug_and_play(network)
-
-
 _TASKS: dict[Task, Step] = {
     "denoise": _denoise,
-    "deblur": _deblur,
+    "deblur": restore_blurred,
 }
 
 

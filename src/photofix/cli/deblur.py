@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -26,9 +27,20 @@ def deblur(
         Literal["plug-and-play", "wiener", "richardson-lucy"],
         typer.Option("--method", help="How a known blur is undone; the others are there to compare with."),
     ] = "plug-and-play",
-    sigma: Annotated[
-        str, typer.Option("--sigma", metavar="auto|N", help="Noise level, 0-100 of 255, for a known blur.")
+    mode: Annotated[
+        Literal["auto", "motion", "defocus"],
+        typer.Option("--mode", help="What blurred the picture, where you can tell; for a blur that is not known."),
     ] = "auto",
+    show_psf: Annotated[
+        Path | None,
+        typer.Option(
+            "--show-psf",
+            metavar="FILE",
+            help="Draw the blur that was found: its kernel, or one for each part of the picture.",
+            show_default=False,
+        ),
+    ] = None,
+    sigma: Annotated[str, typer.Option("--sigma", metavar="auto|N", help="Noise level, 0-100 of 255.")] = "auto",
     exposure: options.Exposure = 0.0,
     output: options.Output = None,
     overwrite: options.Overwrite = False,
@@ -75,6 +87,8 @@ def deblur(
     settings = Settings(
         task="deblur",
         blur=KnownBlur(kernels.rows(kernels.parse(psf)), method) if psf is not None else None,
+        mode=mode,
+        show_psf=show_psf is not None,
         model=model,
         weights=weights,
         manifest=manifest,
@@ -88,5 +102,5 @@ def deblur(
         offline=offline,
     )
     files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
-    work = session.Work(settings, files, session.saving_of(quality, bit_depth, strip_metadata))
+    work = session.Work(settings, files, session.saving_of(quality, bit_depth, strip_metadata), show_psf)
     raise typer.Exit(session.run(work, session.manner_of(jobs, fail_fast, json, quiet, verbose)))

@@ -56,11 +56,12 @@ def saving_of(quality: int | None, bit_depth: int | None, strip_metadata: bool) 
 
 @dataclass(frozen=True)
 class Work:
-    """What is done to every photo."""
+    """What is done to every photo; show_psf: the file that the blur found in a photo is drawn into."""
 
     settings: Settings
     files: Files
     saving: SaveOptions
+    show_psf: Path | None = None
 
 
 def run(work: Work, manner: Manner) -> int:
@@ -70,7 +71,8 @@ def run(work: Work, manner: Manner) -> int:
         UsageError, DeviceError, WeightsError: before any photo is read.
     """
     jobs = planned(work.settings.task, work.files)
-    _spare_pictures(manner.json, jobs)
+    _spare_pictures("--json", manner.json, jobs)
+    _check_show_psf(work, jobs)
     models = Models(_settings_for(work, jobs))
     progress = Progress(len(jobs), visible=not manner.silent and sys.stderr.isatty())
     _prepare(models, jobs, None if manner.silent else progress.say)
@@ -125,6 +127,8 @@ def _prepare(models: Models, jobs: list[Job], say: Callable[[str], None] | None)
         return
     for is_raw in sorted({job.source.suffix[1:].lower() in RAW_ENDINGS for job in jobs}):
         network = models.called_for(is_raw)
+        if network is None:
+            continue
         if not models.settings.weights:
             _fetch(models.entry_for(*network), models.settings.offline, say)
         models.get(*network)
@@ -167,6 +171,8 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
             writing.check_kind(sight.data is not None, chosen)
         _make_folder(job.target)
         restored = pipeline.restore(photo, models, tile_done)
+        if work.show_psf is not None and restored.psf is not None:
+            writing.write(Photo(restored.psf), work.show_psf)
         return restored.photo, restored.facts | {"notes": list(restored.photo.notes)}
 
     def write(job: Job, photo: Photo | Negative) -> list[str]:
@@ -199,12 +205,24 @@ def _make_folder(target: Path) -> None:
         raise WriteError(f"{target.parent}: nothing may be written into this folder; give another -o")
 
 
-def _spare_pictures(report: str | None, jobs: list[Job]) -> None:
+def _check_show_psf(work: Work, jobs: list[Job]) -> None:
+    if work.show_psf is None:
+        return
+    if len(jobs) > 1:
+        raise UsageError(f"--show-psf {work.show_psf}: holds the blur of one photo, and these are {len(jobs)}")
+    writing.format_of(work.show_psf)
+    _spare_pictures("--show-psf", str(work.show_psf), jobs)
+    if work.show_psf.exists() and not (work.files.overwrite and work.show_psf.is_file()):
+        raise UsageError(f"--show-psf {work.show_psf}: exists already; give --overwrite, or another name")
+    _make_folder(work.show_psf)
+
+
+def _spare_pictures(option: str, report: str | None, jobs: list[Job]) -> None:
     pictures = {
         os.path.realpath(path) for job in jobs for path in (job.source, *job.more, job.target) if path != STREAM
     }
     if report and os.path.realpath(report) in pictures:
-        raise UsageError(f"--json {report}: is one of the photos; name a file of its own")
+        raise UsageError(f"{option} {report}: is one of the photos; name a file of its own")
 
 
 @contextmanager

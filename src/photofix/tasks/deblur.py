@@ -26,6 +26,9 @@ from photofix.tiles import Progress, Tiling
 
 Method = Literal["plug-and-play", "wiener", "richardson-lucy"]
 
+#: What blurred a picture, as far as the user says.
+Mode = Literal["auto", "motion", "defocus"]
+
 #: Side of the blocks that a large picture is worked on in, margins included; and the margins, in sides of the kernel
 #: and pixels beside: further away a block's border changes nothing that can be seen.
 BLOCK = 2048
@@ -115,16 +118,49 @@ class Known:
     linear: bool = True
 
 
-def blind(photo: Photo, model: Restore, strength: float = 1.0, progress: Progress | None = None) -> Photo:
-    """The photo as a network sees it without its blur; alpha and metadata are passed on."""
-    if strength == 0:
+def blind(
+    photo: Photo,
+    model: Restore,
+    sigma: float | SigmaAt = 0.0,
+    strength: float = 1.0,
+    progress: Progress | None = None,
+) -> Photo:
+    """The photo as a network sees it without its blur; alpha and metadata are passed on.
+
+    Args:
+        sigma: the noise's standard deviation, white at 1, a number or a map; in the encoding of `displayed`.
+        strength: 0 returns the input, 1 what the network says, between them a blend.
+    """
+    if strength == 0 or photo.pixels.min() == photo.pixels.max():  # No blur made a picture flat.
         return photo
     if photo.encoding == "srgb":
-        return replace(photo, pixels=model(photo.pixels, 0.0, strength, progress))
+        return replace(photo, pixels=model(photo.pixels, sigma, strength, progress))
+    inside = displayed(photo).pixels
     shown = color.linear_to_srgb(_unit(photo.pixels))
-    inside = shown.clip(0, 1)
-    light = color.srgb_to_linear(shown + model(inside, 0.0, 1.0, progress) - inside)
+    light = color.srgb_to_linear(shown + model(inside, sigma, 1.0, progress) - inside)
     return replace(photo, pixels=_blended(photo.pixels, light, strength))
+
+
+def blended(photo: Photo, sharp: Photo, strength: float) -> Photo:
+    """The photo with the share `strength` of what a sharp one in floats, as `in_floats` made it, changes."""
+    full, kind = np.float32(white(photo.pixels.dtype)), photo.pixels.dtype
+    mixed = photo.pixels + np.float32(strength) * (sharp.pixels * full - photo.pixels)
+    return replace(photo, pixels=np.asarray(mixed if kind == np.float32 else np.rint(mixed).clip(0, full), kind))
+
+
+def in_floats(photo: Photo) -> Photo:
+    """The photo in float32 with white at 1, where no answer is rounded or cut off."""
+    return replace(photo, pixels=_unit(photo.pixels))
+
+
+def displayed(photo: Photo) -> Photo:
+    """The photo as a network sees it: linear light through the sRGB curve, up to white; finished pictures as they are.
+
+    Denoising scales light above white down; a network that looks for blur would then see a dark picture.
+    """
+    if photo.encoding == "srgb":
+        return photo
+    return replace(photo, pixels=color.linear_to_srgb(_unit(photo.pixels)).clip(0, 1), encoding="srgb")
 
 
 def deblur(photo: Photo, blur: Known, solve: Solve, strength: float = 1.0, progress: Progress | None = None) -> Photo:
@@ -138,7 +174,7 @@ def deblur(photo: Photo, blur: Known, solve: Solve, strength: float = 1.0, progr
     """
     pixels, size = photo.pixels, photo.pixels.shape[:2]
     check_size(blur.psf, size)
-    if strength == 0 or pixels.min() == pixels.max():  # No blur changes a flat picture: a lens cap's stays black.
+    if strength == 0 or pixels.min() == pixels.max():  # No blur changes a flat picture.
         return photo
     if not np.isfinite(pixels).all():
         raise PhotofixError("the picture holds values that are not numbers: each would blot out all that is near it")

@@ -1,0 +1,74 @@
+"""A blurred picture: its blur undone where it is known, else found and undone by a network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from photofix import found_blur
+from photofix.job import KnownBlur, Restored
+from photofix.model import Model
+from photofix.models import Models
+from photofix.photo import Photo, RawPhoto
+from photofix.restore_picture import cropped, exposed, facts_of, noise_level, noted
+from photofix.restore_raw import restore_raw
+from photofix.tasks import deblur
+from photofix.tiles import Progress
+
+
+def restore_blurred(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
+    """A finished picture; RAW is denoised as a mosaic and developed first."""
+    settings = models.settings
+    if isinstance(photo, RawPhoto):
+        # Two halves of the work; a mosaic's progress counts packed pixels, one for four of the picture's.
+        shown, progress = restore_raw(photo, models, _part(progress, 2)).photo, _part(progress, 8)
+        assert isinstance(shown, Photo)
+    else:
+        shown = cropped(exposed(photo, settings), settings.roi)
+    return _known(shown, settings.blur, models, progress) if settings.blur else _blind(shown, models, progress)
+
+
+def _part(progress: Progress | None, whole: int) -> Progress | None:
+    return progress and (lambda pixels: progress(pixels // whole))
+
+
+def _blind(shown: Photo, models: Models, progress: Progress | None) -> Restored:
+    """By a network that finds the blur, told of the noise and of what the user says, where it wants to know."""
+    settings, notes = models.settings, list[str]()
+    network = replace(models.get("deblur"), note=notes.append, told=settings.mode)
+    told = network.entry.takes.conditions
+    seen = deblur.displayed(shown)
+    sigma, typical = noise_level(seen, models, progress) if "sigma" in told else (0.0, 0.0)
+    facts = facts_of(network, shown.pixels.shape, round(typical * 255, 2) if "sigma" in told else None)
+    if not settings.show_psf:
+        return Restored(noted(deblur.blind(shown, network, sigma, settings.strength, progress), notes), facts)
+    sharp = deblur.blind(deblur.in_floats(shown), network, sigma, progress=progress)
+    blur = found_blur.found(shown, sharp)
+    facts["blur"] = "one kernel" if blur.uniform else "{1} x {0} kernels".format(*blur.cells.shape[:2])
+    return Restored(noted(deblur.blended(shown, sharp, settings.strength), notes), facts, found_blur.drawn(blur))
+
+
+def _known(shown: Photo, known: KnownBlur, models: Models, progress: Progress | None) -> Restored:
+    """By deconvolution, with the network that the method needs, if it needs one."""
+    notes: list[str] = []
+    facts: dict[str, object] = {"method": known.method, "psf": f"{len(known.psf[0])} x {len(known.psf)}"}
+    typical = 0.0
+    if known.method != "richardson-lucy":  # which has no place for it
+        _, typical = noise_level(shown, models, progress)
+        facts["sigma"] = round(typical * 255, 2)
+    if task := models.called_for(False):
+        network = replace(models.get(*task), note=notes.append)
+        solve, facts = solver(network), facts_of(network, shown.pixels.shape, None) | facts
+    else:
+        solve = deblur.wiener if known.method == "wiener" else deblur.richardson_lucy
+    blur = deblur.Known(np.array(known.psf, np.float32), max(typical, deblur.LEAST))
+    restored = deblur.deblur(shown, blur, solve, models.settings.strength, progress)
+    return Restored(noted(restored, notes), facts)
+
+
+def solver(network: Model) -> deblur.Solve:
+    """What undoes a known blur with a network: one that was trained for it, or plug-and-play with a denoiser."""
+    if "psf" in network.entry.takes.conditions:
+        return lambda frame, sigma, progress: network.deconvolved(frame.planes, frame.known, frame.psf, sigma, progress)
+    return deblur.plug_and_play(network)
