@@ -73,7 +73,7 @@ def levin(arguments: argparse.Namespace) -> None:
 def cbsd68(arguments: argparse.Namespace) -> None:
     """CBSD68 under Levin's kernels and noise of sigma 2.55, rounded to 8 bits; beyond the border nothing is known."""
     samples = [
-        _blurred(truth, kernel, seed, k)
+        blurred(truth, kernel, seed, k)
         for seed, truth in enumerate(lossless("cbsd68", arguments.limit))
         for k, kernel in enumerate(kernels())
     ]
@@ -106,7 +106,7 @@ def aligned_psnr(answer: np.ndarray, truth: np.ndarray) -> float:
     return -10 * float(np.log10(min(error(y, x) for y, x in near) / 255**2))
 
 
-def _blurred(truth: np.ndarray, kernel: np.ndarray, seed: int, number: int) -> Blurred:
+def blurred(truth: np.ndarray, kernel: np.ndarray, seed: int, number: int) -> Blurred:
     """A picture blurred where all of it is known, noisy and rounded; the truth is cut alike."""
     rows, columns = (side // 2 for side in kernel.shape)
     turned = np.ascontiguousarray(kernel[::-1, ::-1])  # OpenCV correlates.
