@@ -66,6 +66,17 @@ def test_a_picture_of_a_kernel_is_undone(method: str) -> None:
     assert steps[1] > 2 * steps[0]
 
 
+def test_a_blur_is_found_undone_and_drawn() -> None:
+    words = ("soft.png", "out.png", "--psf", "auto", "--show-psf", "psf.png", "--json", "facts.json", "--sigma", "1")
+    status, _, message = deblur(*words)
+    assert status == 0, message
+    height, width = cv2.imread("psf.png", cv2.IMREAD_UNCHANGED).shape
+    assert json.loads(Path("facts.json").read_text())["psf"] == f"{width} x {height}"
+    assert deblur("soft.png", "again.png", "--psf", "psf.png", "-q")[0] == 0
+    soft, out = (read(Path(name)) for name in ("soft.png", "out.png"))
+    assert not np.array_equal(soft.pixels, out.pixels)  # type: ignore[union-attr]
+
+
 def test_depth_alpha_and_metadata_stay_and_history_is_added() -> None:
     assert deblur("deep.png", "-o", "out/", "--psf", "gauss:0.7", "--sigma", "2", "-q")[0] == 0
     before, after = read(Path("deep.png")), read(Path("out/deep.png"))

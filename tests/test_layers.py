@@ -42,6 +42,7 @@ ALLOWED = {
     "write": ["errors", "photo", "color", "metadata", "formats.*", "dng"],
     "device": ["errors"],
     "tiles": ["errors", "device"],
+    "kernel_search": ["photo", "found_blur", "tasks.deblur"],
     "tasks.*": ["errors", "photo", "color", "noise", "grain", "mosaic", "tiles"],
     "psf": ["errors", "photo", "read"],
     "found_blur": ["photo", "color"],
@@ -57,7 +58,7 @@ ALLOWED = {
         "restore_picture",
     ],
     "restore_blurred": [
-        *("photo", "tiles", "tasks.*", "model", "job", "models", "found_blur"),
+        *("photo", "tiles", "tasks.*", "model", "job", "models", "found_blur", "kernel_search"),
         *("restore_picture", "restore_raw"),
     ],
     "restore_burst": [

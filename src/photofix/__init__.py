@@ -122,8 +122,9 @@ def deblur(
 
     Args:
         image: as for denoise; a RawPhoto is denoised and developed first.
-        psf: the blur where it is known, in the words of --psf ("motion:20,30", "disk:3.5", a file), or as an array
-            (h, w) of numbers that are not negative: how a point of light at (h // 2, w // 2) is spread.
+        psf: the blur, the same everywhere, where it is known: in the words of --psf ("motion:20,30", "disk:3.5", a
+            file), or as an array (h, w) of numbers that are not negative: how a point of light at (h // 2, w // 2) is
+            spread. "auto": it is found first.
         method: how a known blur is undone. Without psf a network finds the blur.
         mode: what blurred the picture, where it is not known but can be told.
         sigma, strength, model, weights, device, precision, tile: as for denoise; sigma is one number.
@@ -138,10 +139,15 @@ def deblur(
 
     if psf is None and method != "plug-and-play":
         raise UsageError(f"method {method} undoes a blur that is known: give psf")
-    kernel = kernels.parse(psf) if isinstance(psf, str) else None if psf is None else kernels.checked(psf)
+    known: KnownBlur | None = None
+    if isinstance(psf, str) and psf == "auto":
+        known = KnownBlur("auto", method)
+    elif psf is not None:
+        kernel = kernels.parse(psf) if isinstance(psf, str) else kernels.checked(psf)
+        known = KnownBlur(kernels.rows(kernel), method)
     settings = Settings(
         task="deblur",
-        blur=None if kernel is None else KnownBlur(kernels.rows(kernel), method),
+        blur=known,
         mode=mode,
         model=model,
         weights=Path(weights) if weights else None,

@@ -26,7 +26,7 @@ _CELLS, _CELL = 6, 192
 _RIDGE, _STEPS = 3e-3, 200
 
 #: Numbers below this share of a kernel's highest are taken for noise.
-_FAINT = 0.05
+FAINT = 0.05
 
 #: Gradients whose squares add up to less than this for each number of a kernel, with white at 1, tell nothing.
 _LEAST = 1e-8
@@ -57,14 +57,14 @@ class Blur:
 
 
 @dataclass(frozen=True)
-class _Moments:
+class Moments:
     """How gradients correlate: sharp with sharp over shifts of up to side - 1 pixels, with blurred up to side // 2."""
 
     own: np.ndarray
     cross: np.ndarray
 
-    def __add__(self, other: _Moments) -> _Moments:
-        return _Moments(self.own + other.own, self.cross + other.cross)
+    def __add__(self, other: Moments) -> Moments:
+        return Moments(self.own + other.own, self.cross + other.cross)
 
     def explained(self, kernel: np.ndarray) -> float:
         """How much of the blurred gradients' square sum a kernel explains."""
@@ -73,12 +73,12 @@ class _Moments:
 
 def found(blurred: Photo, sharp: Photo) -> Blur:
     """The blur between two photos of the same size, in linear light."""
-    before, after = _light(blurred), _light(sharp)
+    before, after = light(blurred), light(sharp)
     rows, columns = (_cuts(length, max(before.shape)) for length in before.shape)
     side = min(SIDE, min(rows[0].stop, columns[0].stop) // 3 | 1)
-    moments = [_moments(before[row, column], after[row, column], side) for row in rows for column in columns]
-    whole = _kernel(sum(moments[1:], start=moments[0]))
-    cells = [_kernel(cell) for cell in moments]
+    moments = [moments_of(before[row, column], after[row, column], side) for row in rows for column in columns]
+    whole = kernel_of(sum(moments[1:], start=moments[0]))
+    cells = [kernel_of(cell) for cell in moments]
     by_one, by_own = (
         sum(cell.explained(kernel) for cell, kernel in zip(moments, kernels, strict=True))
         for kernels in ([whole] * len(cells), cells)
@@ -92,11 +92,16 @@ def drawn(blur: Blur) -> np.ndarray:
     A kernel's highest number is white. The margin where next to nothing is is left out.
     """
     if blur.uniform:
-        return np.asarray(_cropped(blur.whole[None, None])[0, 0, :, :, None])
+        return kernel_drawn(blur.whole)
     cells = np.kron(_cropped(blur.cells), np.ones((_DRAWN, _DRAWN), np.uint16))
     framed = np.pad(cells, [(0, 0), (0, 0), (1, 1), (1, 1)], constant_values=_LINE)
     lines = [np.concatenate(list(line), axis=1) for line in framed]
     return np.concatenate(lines)[:, :, None]
+
+
+def kernel_drawn(kernel: np.ndarray) -> np.ndarray:
+    """One kernel (side, side) alone, likewise."""
+    return np.asarray(_cropped(kernel[None, None])[0, 0, :, :, None])
 
 
 def _cropped(kernels: np.ndarray) -> np.ndarray:
@@ -108,7 +113,7 @@ def _cropped(kernels: np.ndarray) -> np.ndarray:
     return np.asarray(np.rint(65535 * inner / np.maximum(highest, 1e-12)), np.uint16)
 
 
-def _light(photo: Photo) -> np.ndarray:
+def light(photo: Photo) -> np.ndarray:
     """(H, W) float32: the mean of a photo's colors, as light."""
     total = np.zeros(photo.pixels.shape[:2], np.float32)
     for channel in np.moveaxis(photo.pixels, 2, 0):
@@ -123,7 +128,7 @@ def _cuts(length: int, longest: int) -> list[slice]:
     return [slice(length * place // count, length * (place + 1) // count) for place in range(count)]
 
 
-def _moments(blurred: np.ndarray, sharp: np.ndarray, side: int) -> _Moments:
+def moments_of(blurred: np.ndarray, sharp: np.ndarray, side: int) -> Moments:
     """Those of a cell, which fades towards its border: what lies beyond it has a part in the blur there."""
     size = [cv2.getOptimalDFTSize(length + side) for length in blurred.shape]
     down, across = (np.sin(np.pi * (np.arange(length) + 0.5) / length) for length in blurred.shape)
@@ -134,7 +139,7 @@ def _moments(blurred: np.ndarray, sharp: np.ndarray, side: int) -> _Moments:
         fine, soft = (np.fft.rfft2(_gradient(plane, axis) * weight, size) for plane in (sharp, blurred))
         own += fine * fine.conj()
         cross += soft * fine.conj()
-    return _Moments(_shifts(np.fft.irfft2(own, size), side - 1), _shifts(np.fft.irfft2(cross, size), side // 2))
+    return Moments(_shifts(np.fft.irfft2(own, size), side - 1), _shifts(np.fft.irfft2(cross, size), side // 2))
 
 
 def _gradient(plane: np.ndarray, axis: int) -> np.ndarray:
@@ -146,7 +151,7 @@ def _shifts(correlation: np.ndarray, most: int) -> np.ndarray:
     return np.roll(correlation, (most, most), (0, 1))[: 2 * most + 1, : 2 * most + 1].astype(np.float64)
 
 
-def _kernel(moments: _Moments) -> np.ndarray:
+def kernel_of(moments: Moments) -> np.ndarray:
     """The kernel, not negative, that explains the blurred gradients best; all zero where there are none.
 
     By projected gradients with Nesterov's momentum (FISTA, Beck and Teboulle, SIAM J. Imaging Sciences 2009).
@@ -161,7 +166,7 @@ def _kernel(moments: _Moments) -> np.ndarray:
         slope = _convolved(ahead, transfer) + ridge * ahead - moments.cross
         before, kernel = kernel, np.maximum(ahead - rate * slope, 0)
         ahead = kernel + step / (step + 3) * (kernel - before)
-    kernel[kernel < _FAINT * kernel.max()] = 0
+    kernel[kernel < FAINT * kernel.max()] = 0
     return (kernel / max(float(kernel.sum()), 1e-12)).astype(np.float32)
 
 

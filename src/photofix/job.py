@@ -29,12 +29,12 @@ class Roi:
 
 @dataclass(frozen=True)
 class KnownBlur:
-    """A blur that is known, and how it is undone.
+    """One blur for the whole picture, and how it is undone.
 
-    psf: the rows of the kernel, as photofix.psf makes it.
+    psf: the rows of the kernel, as photofix.psf makes it; or auto: it is looked for in each photo.
     """
 
-    psf: tuple[tuple[float, ...], ...]
+    psf: tuple[tuple[float, ...], ...] | Auto
     method: deblur.Method = "plug-and-play"
 
 

@@ -72,7 +72,7 @@ class Models:
         name = self.settings.model
         if self.settings.mode != "auto":
             raise UsageError(f"--mode {self.settings.mode} is for a blur that is not known: leave it out, or --psf")
-        if self.settings.show_psf:
+        if self.settings.show_psf and known.psf != "auto":
             raise UsageError("--show-psf draws a blur that was found, and here it is known: leave it out, or --psf")
         if known.method != "plug-and-play":
             if name or self.settings.weights:

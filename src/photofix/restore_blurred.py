@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from photofix import found_blur
+from photofix import found_blur, kernel_search
 from photofix.job import KnownBlur, Restored
 from photofix.model import Model
 from photofix.models import Models
@@ -52,7 +52,8 @@ def _blind(shown: Photo, models: Models, progress: Progress | None) -> Restored:
 def _known(shown: Photo, known: KnownBlur, models: Models, progress: Progress | None) -> Restored:
     """By deconvolution, with the network that the method needs, if it needs one."""
     notes: list[str] = []
-    facts: dict[str, object] = {"method": known.method, "psf": f"{len(known.psf[0])} x {len(known.psf)}"}
+    kernel = kernel_search.found(shown) if known.psf == "auto" else np.array(known.psf, np.float32)
+    facts: dict[str, object] = {"method": known.method, "psf": "{1} x {0}".format(*kernel.shape)}
     typical = 0.0
     if known.method != "richardson-lucy":  # which has no place for it
         _, typical = noise_level(shown, models, progress)
@@ -62,9 +63,10 @@ def _known(shown: Photo, known: KnownBlur, models: Models, progress: Progress | 
         solve, facts = solver(network), facts_of(network, shown.pixels.shape, None) | facts
     else:
         solve = deblur.wiener if known.method == "wiener" else deblur.richardson_lucy
-    blur = deblur.Known(np.array(known.psf, np.float32), max(typical, deblur.LEAST))
+    blur = deblur.Known(kernel, max(typical, deblur.LEAST if known.psf != "auto" else kernel_search.LEAST))
     restored = deblur.deblur(shown, blur, solve, models.settings.strength, progress)
-    return Restored(noted(restored, notes), facts)
+    drawing = found_blur.kernel_drawn(kernel) if models.settings.show_psf else None
+    return Restored(noted(restored, notes), facts, drawing)
 
 
 def solver(network: Model) -> deblur.Solve:

@@ -18,8 +18,8 @@ def deblur(
         typer.Option(
             "--psf",
             metavar="BLUR",
-            help="The blur, where it is known: motion:LENGTH,ANGLE (counter-clockwise from the right), disk:RADIUS, "
-            "gauss:SIGMA, a path X,Y;X,Y;... in pixels, or a kernel's picture.",
+            help="The blur, the same everywhere, where it is known: motion:LENGTH,ANGLE (counter-clockwise from the "
+            "right), disk:RADIUS, gauss:SIGMA, a path X,Y;X,Y;... in pixels, or a kernel's picture. auto: found first.",
             show_default=False,
         ),
     ] = None,
@@ -71,6 +71,8 @@ def deblur(
 
     photofix deblur in.jpg out.png --psf motion:20,30
 
+    photofix deblur shaken.jpg out.png --psf auto --show-psf kernel.png
+
     photofix deblur in.dng out.tif --psf disk:3.5
 
     photofix deblur in.jpg out.png --psf kernel.png --method wiener
@@ -86,7 +88,7 @@ def deblur(
         raise UsageError(f"--method {method} undoes a blur that is known: give --psf")
     settings = Settings(
         task="deblur",
-        blur=KnownBlur(kernels.rows(kernels.parse(psf)), method) if psf is not None else None,
+        blur=None if psf is None else KnownBlur("auto" if psf == "auto" else kernels.rows(kernels.parse(psf)), method),
         mode=mode,
         show_psf=show_psf is not None,
         model=model,
