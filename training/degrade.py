@@ -114,6 +114,8 @@ def raw_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
 def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """A noisy photo out of a camera, and the same without noise and compression."""
     side = photo.shape[0]
+    if rng.random() < 0.5:
+        photo = dim(photo, rng)
     # Digital zoom makes the grain itself wide, now and then; a lens makes the scene soft and leaves the grain fine.
     zoomed = rng.random() < 0.15
     if zoomed:
@@ -139,10 +141,16 @@ def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     return compress(np.clip(observed, 0, 1), rng), np.clip(target, 0, 1)
 
 
+def dim(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A photo as dull and dark as it is where cameras are noisy: indoors, on gray days, in the evening."""
+    flat = photo.mean(axis=(0, 1)) + rng.uniform(0.3, 1) * (photo - photo.mean(axis=(0, 1)))
+    return (flat * np.float32(rng.uniform(0.3, 1))).astype(np.float32)
+
+
 def soften(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A part of a photo as large as the whole: as soft, pixel by pixel, as a lens leaves it on a full-size sensor."""
     side = photo.shape[0]
-    soft = _resize(_part(photo, int(side / rng.uniform(1.1, 2.8)), rng), side)
+    soft = _resize(_part(photo, int(side / np.exp(rng.uniform(np.log(1.1), np.log(5)))), rng), side)
     return _blur(soft, rng.uniform(0.3, 1.2)) if rng.random() < 0.3 else soft
 
 

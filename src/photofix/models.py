@@ -11,11 +11,6 @@ from photofix.errors import UsageError
 from photofix.job import KnownBlur, Settings
 from photofix.model import Model
 
-_WHICH_BLUR = """deblurring needs to know the blur, or a network that finds it. Give, with nothing to download,
-  --psf motion:20,30   a move of 20 pixels at 30 degrees; also disk:R, gauss:S, X,Y;X,Y;..., or a kernel's picture
-or a published network, which is fetched
-  --model nafnet-gopro-32   for motion blur; photofix models list --task deblur shows them all"""
-
 
 class Models:
     """The models of one run: each is loaded when the first photo needs it, and then kept."""
@@ -91,8 +86,6 @@ class Models:
 
     def _for_blur(self) -> tuple[str, bool]:
         name, mode = self.settings.model, self.settings.mode
-        if not (name or self.settings.weights or "deblur" in self._entries):
-            raise UsageError(_WHICH_BLUR)
         if name and "psf" in weights.find(name, self._entries).takes.conditions:
             raise UsageError(f"model '{name}' must be told the blur: give --psf, or choose another model")
         # Own weights may be of a network that nobody knows before the file is read.
