@@ -28,6 +28,12 @@ ALLOWED = {
     "align": [],
     "lattice": [],
     "frames": ["errors", "photo", "metadata"],
+    "brackets": ["errors", "photo", "frames"],
+    "response": ["photo", "color"],
+    "radiance": ["errors", "photo", "noise", "align", "response"],
+    "tone": [],
+    "profile": [],
+    "finish": ["photo", "color", "tone", "profile"],
     "burst": ["errors", "photo", "color", "noise", "mosaic", "align", "lattice", "frames"],
     "compare": ["errors", "photo", "color"],
     "fetch": ["errors"],
@@ -65,11 +71,15 @@ ALLOWED = {
         *("errors", "photo", "noise", "mosaic", "sensor", "tiles", "burst", "frames", "job", "models"),
         *("restore_picture", "restore_raw"),
     ],
-    "pipeline": [
-        *("errors", "photo", "frames", "tiles", "tasks.*", "job", "models"),
-        *("restore_picture", "restore_raw", "restore_burst", "restore_blurred"),
+    "restore_hdr": [
+        *("errors", "photo", "noise", "sensor", "raw", "tiles", "tasks.*", "brackets", "response", "radiance", "job"),
+        *("models", "restore_picture", "restore_raw"),
     ],
-    "batch": ["errors", "photo", "frames", "read", "write", "pipeline"],
+    "pipeline": [
+        *("errors", "photo", "frames", "brackets", "tiles", "tasks.*", "job", "models"),
+        *("restore_picture", "restore_raw", "restore_burst", "restore_blurred", "restore_hdr"),
+    ],
+    "batch": ["errors", "photo", "frames", "brackets", "read", "write", "pipeline"],
     "": ["errors", "photo", "psf", "read", "write", "job", "pipeline"],
 }
 
@@ -89,7 +99,7 @@ HOMES = {
 }
 
 #: Modules that `photofix --help` imports: at their top they may import these alone.
-AT_START = ["cli", "cli.options", "cli.denoise", "cli.deblur", "cli.inspect", "cli.compare", "cli.models"]
+AT_START = ["cli", "cli.options", "cli.denoise", "cli.deblur", "cli.hdr", "cli.inspect", "cli.compare", "cli.models"]
 LIGHT = ["", "errors", "settings", "fetch", "entry", "weights", *AT_START]
 
 

@@ -25,10 +25,15 @@ from torch.utils.data import DataLoader, IterableDataset
 
 import blur
 import degrade
+import highlights
+import panoramas
 import photos
 from muon import Muon
 from photofix.networks.level import CELL, Level
 from photofix.networks.unet import ResidualBlock, UNet
+
+#: Clipped photographs that are kept to be shown again, and the share of those shown that are new.
+_KEPT, _RENEWED = 300, 0.2
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class Recipe:
     """What to train, on what, for how long."""
 
     name: str
-    noise: (
-        str  # "rgb", "raw" or "blur": which of the samplers below; "level": rgb, and the network says how noisy it is
-    )
+    # "rgb", "raw" or "blur": which of the samplers below; "level": rgb, and the network says how noisy it is;
+    # "clipped": no noise but highlights that clip, and the network says what they lack
+    noise: str
     shards: list[str]
     network: dict[str, object]
     minutes: float
@@ -52,6 +57,7 @@ class Recipe:
     soft_share: float = 0.15  # of patches with white noise: seen as soft as a full-size sensor sees them
     drawing_share: float = 0.04  # of patches: what no camera took, such as screenshots and scanned print
     noiseless_share: float = 0.02  # of patches with white noise: none at all
+    environment_share: float = 0.7  # of patches whose highlights clip: views into panoramas; the others photographs
     start: str = ""  # weights to start from; layers of another shape start anew
     seed: int = 0
 
@@ -63,10 +69,19 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
         self.recipe, self.seed = recipe, seed
         self.photos = photos.load(folder, recipe.shards, held_out)
         self.areas = photos.area_weights(self.photos)
+        self.kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        clipped = recipe.noise == "clipped"
+        self.environments = panoramas.environments(folder.parent / "environments", held_out) if clipped else {}
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         rng = np.random.default_rng(self.seed)
-        sample = {"rgb": self._rgb, "raw": self._raw, "level": self._rgb, "blur": self._blur}[self.recipe.noise]
+        sample = {
+            "rgb": self._rgb,
+            "raw": self._raw,
+            "level": self._rgb,
+            "blur": self._blur,
+            "clipped": self._clipped,
+        }[self.recipe.noise]
         while True:
             yield sample(rng)
 
@@ -77,6 +92,30 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
 
     def _raw(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return degrade.raw_pair(self._crop(self.recipe.side, rng), rng)
+
+    def _clipped(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A photograph, by how many EV its clipped samples were brighter, and which are.
+
+        To make one takes longer than to learn from it: each is shown several times, mirrored or not.
+        """
+        if len(self.kept) < _KEPT or rng.random() < _RENEWED:
+            self.kept.append(self._new_clipped(rng))
+            del self.kept[: -2 * _KEPT]
+        chosen = self.kept[int(rng.integers(len(self.kept)))]
+        if rng.random() < 0.5:
+            return chosen
+        noisy, clean, level = (np.ascontiguousarray(plane[:, :, ::-1]) for plane in chosen)
+        return noisy, clean, level
+
+    def _new_clipped(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        side = self.recipe.side
+        if rng.random() < self.recipe.environment_share:
+            shrunk = 2 if rng.random() < 0.3 else 1
+            light = panoramas.random_view(self.environments, side * shrunk, rng)
+            return highlights.sample(light, shrunk, rng)
+        # Photographs are shrunk as much as the network sees them shrunk.
+        light = panoramas.light_of(self._crop(2 * side, rng), rng)
+        return highlights.sample(light, 2, rng)
 
     def _rgb(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         side = self.recipe.side
@@ -166,6 +205,17 @@ def level_loss(answer: Tensor, noisy: Tensor, clean: Tensor) -> Tensor:
     return ((answer.float() + 0.002).log() - (truth + 0.002).log()).abs().mean()
 
 
+def clipped_loss(answer: Tensor, lacking: Tensor, clipped: Tensor) -> Tensor:
+    """Error of the missing EV where samples are clipped: squared while small, linear beyond three EV.
+
+    Where nothing is clipped the answer is not used; a little weight keeps it near 0 there.
+    """
+    known = torch.isfinite(lacking)
+    weight = (clipped + 0.01) * known
+    error = functional.huber_loss(answer.float() * known, lacking.nan_to_num() * known, reduction="none", delta=3)
+    return (weight * error).sum() / (weight.sum() + 1)
+
+
 def rate_at(progress: float, warmup: float) -> float:
     """Share of the full learning rate at a progress in [0, 1]: a ramp, then half a cosine."""
     if progress < warmup:
@@ -249,6 +299,8 @@ def step(state: State, recipe: Recipe, batch: list[Tensor]) -> None:
         loss = level_loss(answer, noisy, clean)
     elif recipe.noise == "blur":
         loss = blur_loss(answer, noisy, clean)
+    elif recipe.noise == "clipped":
+        loss = clipped_loss(answer, clean, level)
     else:
         loss = loss_of(answer, noisy, clean, level)
     if not torch.isfinite(loss):

@@ -8,6 +8,7 @@ Nothing heavy is imported until one of these is called.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Image = TypeVar("Image", Photo, np.ndarray)
 
-__all__ = ["deblur", "denoise", "open", "save"]
+__all__ = ["deblur", "denoise", "hdr", "open", "save"]
 __version__ = "0.1.0"
 
 
@@ -159,3 +160,46 @@ def deblur(
     restored = pipeline.restore_any(image, settings, sigma)
     assert not isinstance(restored, Negative)
     return restored
+
+
+def hdr(
+    image: Photo | RawPhoto | np.ndarray | Sequence[Photo | RawPhoto],
+    *,
+    evs: Sequence[float] | None = None,
+    reference: int | None = None,
+    strength: float = 1.0,
+    lift: bool = True,
+    smooth: bool = True,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Photo | np.ndarray:
+    """The light of a scene, linear float32 with white at 1 and what is brighter above it.
+
+    Args:
+        image: one photo, whose clipped parts a network lifts, or an array as for denoise (alpha is not taken); or the
+            2 to 9 frames of a bracket, which are merged.
+        evs: of a bracket, how much more light each frame got, in EV; None for what EXIF says, else what they show.
+        reference: of a bracket, the number of the frame to keep to where things move, from 0.
+        strength: the share of what the network says that is done. lift: whether it is asked at all. smooth: whether the
+            steps of 8 bits in flat areas of one photo are smoothed, by half a step at most.
+        model, weights, device, precision: as for denoise.
+    Returns:
+        a Photo for photos, an array (H, W) or (H, W, 3) for an array.
+    Raises:
+        BurstError: the frames are no bracket. UsageError, DeviceError, WeightsError: as for denoise.
+    """
+    from photofix import pipeline
+    from photofix.job import Light, Settings
+
+    settings = Settings(
+        task="hdr",
+        light=Light(lifted=lift, smooth=smooth),
+        model=model,
+        weights=Path(weights) if weights else None,
+        device=device,
+        precision=precision,
+        strength=strength,
+    )
+    return pipeline.light_of(image, settings, evs, reference)

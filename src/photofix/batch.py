@@ -13,6 +13,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
+from photofix.brackets import Bracket
 from photofix.errors import PhotofixError, UsageError, WeightsError
 from photofix.frames import Burst
 from photofix.photo import Negative, Photo, RawPhoto
@@ -191,8 +192,8 @@ class Outcome:
 class Steps:
     """The three stages of a job. read answers None for a photo that is to be skipped."""
 
-    read: Callable[[Job], Photo | RawPhoto | Burst | None]
-    restore: Callable[[Job, Photo | RawPhoto | Burst], tuple[Photo | Negative, dict[str, object]]]
+    read: Callable[[Job], Photo | RawPhoto | Burst | Bracket | None]
+    restore: Callable[[Job, Photo | RawPhoto | Burst | Bracket], tuple[Photo | Negative, dict[str, object]]]
     write: Callable[[Job, Photo | Negative], list[str]]
 
 

@@ -35,3 +35,20 @@ def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     size = np.abs(linear)
     encoded = np.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055)
     return np.asarray(np.copysign(encoded, linear), dtype=linear.dtype)
+
+
+#: Linear light with sRGB's primaries to BT.2020's (ITU-R BT.2087-0, table 1); white stays white.
+TO_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]], np.float32)
+
+#: What a display's paper white is, in cd/m2 (ITU-R BT.2408).
+WHITE_NITS = 203.0
+
+
+def pq(nits: np.ndarray) -> np.ndarray:
+    """The perceptual quantizer's signal (SMPTE ST 2084, ITU-R BT.2100 table 4) of display light in cd/m2.
+
+    >>> round(float(pq(np.float64(100.0))), 4)
+    0.5081
+    """
+    light = (np.maximum(nits, 0) / 10000) ** (2610 / 16384)
+    return np.asarray(((0.8359375 + 18.8515625 * light) / (1 + 18.6875 * light)) ** 78.84375, nits.dtype)

@@ -14,9 +14,9 @@ from photofix.fetch import Source
 _KINDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "a table", list: "a list"}
 _FILE = r"[\w-][\w.-]*"
 Encoding = Literal["srgb", "gray", "lightness", "stabilised", "k-sigma"]
-Gives = Literal["residual", "noise", "image", "level", "ab", "light"]
+Gives = Literal["residual", "noise", "image", "level", "ab", "light", "missing"]
 View = Literal["tiles", "whole"]
-Condition = Literal["sigma", "motion", "defocus", "psf"]
+Condition = Literal["sigma", "motion", "defocus", "clipped", "psf"]
 T = TypeVar("T")
 
 
@@ -29,8 +29,8 @@ class Takes:
         (networks.pmrid.to_anchor).
     channels: 1 gray, 3 RGB, 4 packed Bayer (R, G, G, B).
     conditions: what follows the picture, in this order: "sigma", a plane of the noise's standard deviation; "motion"
-        and "defocus", planes of ones where the user says that this is what blurred it, else of zeros; "psf", the blur,
-        for networks of a way of their own (model.Model.deconvolved).
+        and "defocus", planes of ones where the user says that this is what blurred it, else of zeros; "clipped", which
+        share of each channel is; "psf", the blur, for networks of a way of their own (model.Model.deconvolved).
     """
 
     encoding: Encoding
@@ -47,7 +47,7 @@ class Entry:
     unwrap: where in the checkpoint the state dict is ("params", "model.ema"), or "".
     size: bytes, 0 where not known; sha256 is "" where nobody vouches for one, and then nothing is loaded.
     gives: the residual to add to the picture, the noise in it, the image itself, the noise level of its cells, the
-        ab planes of CIE Lab in their own units, or linear light, black at 0.
+        ab planes of CIE Lab in their own units, linear light, black at 0, or the EV that clipped samples are missing.
     reach: how many pixels away one can influence another; for a network that pools or attends over all it sees, how
         far its convolutions and windows alone reach. margin: the pixels of a tile that are discarded at a cut.
     multiple: the sides of what it takes must be multiples of this.

@@ -53,7 +53,7 @@ def gather(sources: Sequence[Path], read: Callable[[Path], Photo | RawPhoto], ch
     Raises:
         BurstError: fewer than two frames can be read, the chosen one cannot, or frames do not belong together.
     """
-    found, notes = _readable(sources, read)
+    found, notes = readable(sources, read)
     if chosen is not None and str(sources[chosen - 1]) not in found:
         raise BurstError(f"{notes[0]}: it is the reference; choose another frame with --reference")
     if len(found) < FEWEST:
@@ -75,7 +75,7 @@ def sharpness(photo: Photo | RawPhoto) -> float:
 
 def _usual(found: dict[str, Photo | RawPhoto]) -> list[str]:
     """The names of all frames but those that others resemble much less: a wrong one must not be the reference."""
-    sizes = {_size(photo) for photo in found.values()}
+    sizes = {size_of(photo) for photo in found.values()}
     if len(found) < 3 or len(sizes) > 1:
         return list(found)
     likeness = np.median(np.nan_to_num(np.corrcoef([_small(photo) for photo in found.values()])), axis=0)
@@ -89,9 +89,10 @@ def _small(photo: Photo | RawPhoto) -> np.ndarray:
     return small.ravel()
 
 
-def _readable(
+def readable(
     sources: Sequence[Path], read: Callable[[Path], Photo | RawPhoto]
 ) -> tuple[dict[str, Photo | RawPhoto], list[str]]:
+    """The frames that can be read, by name, and which cannot, in words for the user."""
     found, notes = {}, []
     for source in sources:
         try:
@@ -104,19 +105,24 @@ def _readable(
 def _gain(name: str, reference: Photo | RawPhoto, other: str, photo: Photo | RawPhoto) -> float:
     """What makes a frame as bright as the reference; BurstError where the two are no frames of one burst."""
     pair = f"{other} and {name}"
-    if isinstance(photo, RawPhoto) != isinstance(reference, RawPhoto):
-        raise BurstError(f"{pair}: one is a RAW file and the other is not; give frames of one kind")
-    cameras = [_camera(one) for one in (photo, reference)]
-    if all(cameras) and cameras[0] != cameras[1]:
-        raise BurstError(f"{pair}: come from different cameras, {cameras[0]} and {cameras[1]}")
-    sizes = [_size(one) for one in (photo, reference)]
-    if sizes[0] != sizes[1]:
-        raise BurstError(f"{pair}: differ in size, {sizes[0]} and {sizes[1]}; give frames of one burst")
+    check_alike(pair, photo, reference)
     return _exposure_gain(pair, photo, reference)
 
 
+def check_alike(pair: str, photo: Photo | RawPhoto, reference: Photo | RawPhoto) -> None:
+    """BurstError where two frames differ in kind, camera or size; pair is what the message calls them."""
+    if isinstance(photo, RawPhoto) != isinstance(reference, RawPhoto):
+        raise BurstError(f"{pair}: one is a RAW file and the other is not; give frames of one kind")
+    cameras = [camera(one) for one in (photo, reference)]
+    if all(cameras) and cameras[0] != cameras[1]:
+        raise BurstError(f"{pair}: come from different cameras, {cameras[0]} and {cameras[1]}")
+    sizes = [size_of(one) for one in (photo, reference)]
+    if sizes[0] != sizes[1]:
+        raise BurstError(f"{pair}: differ in size, {sizes[0]} and {sizes[1]}; give frames of one scene as taken")
+
+
 def _exposure_gain(pair: str, photo: Photo | RawPhoto, reference: Photo | RawPhoto) -> float:
-    lights = [_light(one.metadata.exif) for one in (reference, photo)]
+    lights = [exposure_of(one.metadata.exif) for one in (reference, photo)]
     gain = lights[0] / lights[1] if lights[0] and lights[1] else 1.0
     if abs(np.log2(gain)) < _SAME:
         gain = 1.0
@@ -133,13 +139,15 @@ def _exposure_gain(pair: str, photo: Photo | RawPhoto, reference: Photo | RawPho
     return float(gain)
 
 
-def _camera(photo: Photo | RawPhoto) -> str:
+def camera(photo: Photo | RawPhoto) -> str:
+    """The camera's name, or ""."""
     if isinstance(photo, RawPhoto) and photo.camera:
         return photo.camera
     return " ".join(_text(_directory(photo.metadata.exif), tag) for tag in (_MAKE, _MODEL)).strip()
 
 
-def _size(photo: Photo | RawPhoto) -> str:
+def size_of(photo: Photo | RawPhoto) -> str:
+    """Size, colors and depth in words."""
     if isinstance(photo, RawPhoto):
         return f"{photo.mosaic.shape[1]} x {photo.mosaic.shape[0]} {photo.pattern}"
     height, width, channels = photo.pixels.shape
@@ -153,7 +161,7 @@ def _brightness(photo: Photo | RawPhoto) -> float:
     return max(1e-4, float(np.nanmean(photo.pixels, dtype=np.float64)) / white(photo.pixels.dtype))
 
 
-def _light(exif: bytes | None) -> float | None:
+def exposure_of(exif: bytes | None) -> float | None:
     """Exposure time times sensitivity over the aperture's square, as EXIF says; None where it does not."""
     details = _directory(exif).get(_EXIF)
     if not isinstance(details, dict):

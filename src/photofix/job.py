@@ -14,7 +14,7 @@ from photofix.photo import Negative, Photo
 from photofix.tasks import deblur
 
 Auto = Literal["auto"]
-Task = Literal["denoise", "deblur"]
+Task = Literal["denoise", "deblur", "hdr"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,19 @@ class KnownBlur:
 
     psf: tuple[tuple[float, ...], ...] | Auto
     method: deblur.Method = "plug-and-play"
+
+
+@dataclass(frozen=True)
+class Light:
+    """How light is found in photos.
+
+    restored: the noise that merging a bracket leaves is taken out. lifted: how bright the clipped parts of one photo
+    were is told by the network. smooth: the steps of 8 bits are smoothed in one photo.
+    """
+
+    restored: bool = True
+    lifted: bool = True
+    smooth: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,6 +86,7 @@ class Settings:
     blur: KnownBlur | None = None
     mode: deblur.Mode = "auto"
     show_psf: bool = False
+    light: Light = Light()
 
 
 @dataclass(frozen=True)

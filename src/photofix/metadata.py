@@ -257,6 +257,13 @@ def with_history(xmp: bytes | None, line: str) -> bytes | None:
     return packet[:end] + description + packet[end:]
 
 
+def with_description(xmp: bytes | None, description: bytes) -> bytes | None:
+    """The packet with one more rdf:Description; None where the packet is none we can add to."""
+    packet = xmp or _PACKET
+    end = packet.rfind(b"</rdf:RDF>")
+    return packet[:end] + description + packet[end:] if end >= 0 else None
+
+
 def icc_space(icc: bytes) -> str:
     """The color space a profile is for (ICC.1:2022, 7.2.6): "RGB", "GRAY", "CMYK", ..."""
     return icc[16:20].decode("latin-1").strip()

@@ -107,14 +107,21 @@ class Model:
             restored[rows] = _add(pixels[rows], band, strength)
         return restored
 
-    def answer(self, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+    def answer(
+        self, pixels: np.ndarray, progress: Progress | None = None, beside: np.ndarray | None = None
+    ) -> np.ndarray:
         """What the network says of pixels (H, W, C) encoded as it takes them: (H, W, K) float32, as it gives them.
 
+        Args:
+            beside: (H, W, L) float32, the planes that condition it; None where it takes none.
         Raises:
             DeviceError: as for restoring.
         """
-        bands = self._bands(lambda rows, columns: self._answer(pixels[rows, columns]), pixels, progress)
-        return np.concatenate([band for _, band in bands])
+
+        def part(rows: slice, columns: slice) -> np.ndarray:
+            return self._answer(pixels[rows, columns], None if beside is None else beside[rows, columns])
+
+        return np.concatenate([band for _, band in self._bands(part, pixels, progress)])
 
     def deconvolved(
         self, planes: np.ndarray, known: np.ndarray, psf: np.ndarray, sigma: float, progress: Progress | None = None
@@ -169,10 +176,12 @@ class Model:
 
         return tiles.run(checked, height, width, self.tiling(height, width), progress, self.part)
 
-    def _answer(self, pixels: np.ndarray) -> np.ndarray:
+    def _answer(self, pixels: np.ndarray, beside: np.ndarray | None) -> np.ndarray:
         """The network's own words on a tile (h, w, C): (h, w, K) float32."""
         height, width = pixels.shape[:2]
-        found = self._run(_to_tensor(pixels, self.place, self.entry.multiple))[0, :, :height, :width]
+        given = [part for part in (pixels, beside) if part is not None]
+        planes = [_to_tensor(part, self.place, self.entry.multiple) for part in given]
+        found = self._run(*planes)[0, :, :height, :width]
         return np.ascontiguousarray(found.permute(1, 2, 0).float().cpu().numpy())
 
     def _residual(self, pixels: np.ndarray, sigma: float | np.ndarray) -> np.ndarray:

@@ -61,6 +61,8 @@ class Models:
         """
         if self.settings.task == "denoise":
             return "denoise", is_raw
+        if self.settings.task == "hdr":
+            return "hdr", False
         return self._for_known_blur(self.settings.blur) if self.settings.blur else self._for_blur()
 
     def _for_known_blur(self, known: KnownBlur) -> tuple[str, bool] | None:

@@ -10,8 +10,9 @@ import numpy as np
 #: A rectangle of a sensor: top, left, bottom, right; the last two lie just outside.
 Area = tuple[int, int, int, int]
 
-#: How stored values follow light: the sRGB curve (or the ICC profile's own, which we leave alone), or proportional.
-Encoding = Literal["srgb", "linear"]
+#: How stored values follow light: the sRGB curve (or the ICC profile's own, which we leave alone), proportional, or
+#: BT.2100's perceptual quantizer with BT.2020's primaries.
+Encoding = Literal["srgb", "linear", "pq"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,21 @@ class Metadata:
 
 
 @dataclass(frozen=True)
+class GainMap:
+    """How much brighter a picture is on displays that are brighter than paper white (ISO 21496-1).
+
+    pixels: (h, w, C) uint8; 0 to 255 stand for low to high, EV. offset: added to light of both before it is divided.
+    capacity: EV above paper white from which a display shows all of it.
+    """
+
+    pixels: np.ndarray
+    low: float
+    high: float
+    offset: float
+    capacity: float
+
+
+@dataclass(frozen=True)
 class Photo:
     """A developed picture, upright.
 
@@ -36,6 +52,7 @@ class Photo:
     format: the file format it was read from ("jpeg", "png", "tiff", "webp", "avif", "exr", "hdr", "pnm", "raw"), or "".
     notes: what reading had to change, in words for the user ("first of 12 frames").
     data: the whole RAW file that it was developed from, where it was.
+    gain: what brighter displays make of it, or None.
     """
 
     pixels: np.ndarray
@@ -45,6 +62,7 @@ class Photo:
     format: str = ""
     notes: tuple[str, ...] = ()
     data: bytes | None = field(default=None, repr=False)
+    gain: GainMap | None = None
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
+from photofix import brackets
+from photofix.brackets import Bracket
 from photofix.errors import UsageError
 from photofix.frames import Burst
 from photofix.job import Auto, Restored, Settings, Task
@@ -15,20 +18,23 @@ from photofix.models import Models
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.restore_blurred import restore_blurred
 from photofix.restore_burst import Step, restore_burst
+from photofix.restore_hdr import restore_bracket, restore_one
 from photofix.restore_picture import cropped, exposed, restore_picture
 from photofix.restore_raw import developed, restore_linear, restore_raw
 from photofix.tasks import denoise
 from photofix.tiles import Progress
 
 
-def restore(photo: Photo | RawPhoto | Burst, models: Models, progress: Progress | None = None) -> Restored:
-    """Restore one photo, or the one that a burst becomes, as the run's settings say.
+def restore(photo: Photo | RawPhoto | Burst | Bracket, models: Models, progress: Progress | None = None) -> Restored:
+    """Restore one photo, or the one that a burst or a bracket becomes, as the run's settings say.
 
     RAW comes back developed, or as a Negative where a DNG is wanted.
     """
     started = time.perf_counter()
     if isinstance(photo, Burst):
         restored = restore_burst(photo, models, _denoise, progress)
+    elif isinstance(photo, Bracket):
+        restored = restore_bracket(photo, models, progress)
     else:
         restored = _TASKS[models.settings.task](photo, models, progress)
     result = restored.photo
@@ -51,6 +57,7 @@ def _denoise(photo: Photo | RawPhoto, models: Models, progress: Progress | None)
 _TASKS: dict[Task, Step] = {
     "denoise": _denoise,
     "deblur": restore_blurred,
+    "hdr": restore_one,
 }
 
 
@@ -71,6 +78,34 @@ def restore_any(
     if image.shape[2:] == (4,):
         return np.concatenate([restored, image[:, :, 3:]], axis=2)
     return restored.reshape(image.shape)
+
+
+def light_of(
+    image: Photo | RawPhoto | np.ndarray | Sequence[Photo | RawPhoto],
+    settings: Settings,
+    evs: Sequence[float] | None,
+    reference: int | None,
+) -> Photo | np.ndarray:
+    """The light of one image or a bracket, for the Python interface; an array for an array."""
+    models = _kept_models(settings)
+    if isinstance(image, np.ndarray):
+        pixels = _pixels_of(image)
+        lifted = restore(Photo(pixels), models).photo
+    elif isinstance(image, Photo | RawPhoto):
+        lifted = restore(image, models).photo
+    else:
+        lifted = restore(brackets.of_photos(image, evs, reference), models).photo
+    assert isinstance(lifted, Photo)
+    return lifted.pixels.reshape(image.shape) if isinstance(image, np.ndarray) else lifted
+
+
+def _pixels_of(image: np.ndarray) -> np.ndarray:
+    """A bare array as a photo's pixels (H, W, C); UsageError where it is none."""
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)) or image.size == 0:
+        raise UsageError(f"an image has the shape (H, W) or (H, W, 3), not {image.shape}")
+    if image.dtype not in (np.uint8, np.uint16, np.float32):
+        raise UsageError(f"an image is uint8, uint16 or float32, not {image.dtype}: convert it first")
+    return np.ascontiguousarray(np.atleast_3d(image))
 
 
 @lru_cache(maxsize=1)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from photofix import kinds
@@ -53,6 +54,9 @@ _STRAY = 4
 #: How far arithmetic in float32 may move a sensor number that nobody changed, and the finest part of one that is kept.
 _ROUNDING = 0.05
 _FINEST = 4
+
+#: The part of a sensor's range from which a photosite may have clipped.
+_NEARLY = 0.97
 
 #: TIFF and DNG tags (DNG specification 1.7, chapter 4).
 _MAKE, _MODEL, _XMP = 271, 272, 700
@@ -151,6 +155,54 @@ def develop(photo: RawPhoto, mosaic: np.ndarray, settings: DevelopSettings = AS_
             f"{photo.camera}: a sensor with a diagonal mosaic, which cannot be denoised before it is developed"
         )
     return Photo(pixels, metadata=replace(photo.metadata, icc=srgb_profile()), format="raw", notes=photo.notes + notes)
+
+
+def develop_light(photo: RawPhoto, mosaic: np.ndarray, top: float) -> tuple[Photo, np.ndarray]:
+    """LibRaw's development of a mosaic, up to the light that a bracket's frames are merged in.
+
+    Args:
+        mosaic: as for develop(). top: the sensor number above black that becomes white, the same for all frames.
+    Returns:
+        the upright picture (H, W, 3) uint16, linear, sRGB's primaries; and (H, W) bool, true near photosites that
+        clipped, whatever the color matrix made of them.
+    """
+    with opened(photo.data, "the RAW file") as raw:
+        scale = headroom(photo)
+        replace_mosaic(raw, mosaic, scale)
+        balance, notes = white_balance(raw)
+        parameters = _parameters(AS_EXPOSED, balance, _LINEAR)
+        fix_levels(parameters, raw, photo, scale)
+        parameters.user_sat = int(scale * top)
+        pixels = raw.postprocess(parameters)
+    clipped = upright(_clipped(photo, top), photo.flip)
+    if clipped.shape != pixels.shape[:2]:
+        clipped = cv2.resize(clipped, pixels.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    developed = Photo(pixels, "linear", metadata=photo.metadata, format="raw", notes=photo.notes + notes)
+    return developed, clipped.astype(bool)
+
+
+def clipping_level(photos: Sequence[RawPhoto]) -> float:
+    """The sensor number above black at which a bracket's frames clip: the brightest that any of them has, if that is
+    within a quarter of the white level."""
+    nominal = photos[0].white - min(photos[0].black)
+    brightest = max(_brightest(photo) for photo in photos)
+    return brightest if 0.75 * nominal < brightest < nominal else nominal
+
+
+def upright(plane: np.ndarray, flip: int) -> np.ndarray:
+    """A plane (H, W) that lies as the sensor does, turned as LibRaw's flip says."""
+    plane = plane.T if flip & _SWAP else plane
+    plane = plane[::-1] if flip & _REVERSE_ROWS else plane
+    return np.ascontiguousarray(plane[:, ::-1] if flip & _REVERSE_COLUMNS else plane)
+
+
+def _clipped(photo: RawPhoto, top: float) -> np.ndarray:
+    """(H, W) uint8: 1 at and beside photosites that clipped."""
+    found = np.zeros(photo.mosaic.shape, np.uint8)
+    for place, black in enumerate(photo.black):
+        part = np.s_[place // 2 :: 2, place % 2 :: 2]
+        found[part] = photo.mosaic[part] - np.float32(black) >= _NEARLY * top
+    return cv2.dilate(found, np.ones((5, 5), np.uint8))
 
 
 def stored(photo: RawPhoto, mosaic: np.ndarray, noise: Sequence[tuple[float, float]]) -> tuple[np.ndarray, int]:

@@ -196,6 +196,8 @@ def _encode_into(photo: Photo, stream: BinaryIO, format_name: str, quality: int)
         return jpeg.write(photo, stream, quality)
     if format_name == "webp":
         webp.write(photo, stream, quality)
+    elif format_name == "avif" and photo.encoding == "pq":
+        return avif.write_pq(photo, stream, quality)
     elif format_name == "avif":
         avif.write(photo, stream, quality)
     elif format_name == "png":
@@ -232,6 +234,8 @@ def fit(photo: Photo, format_name: str, options: SaveOptions = AS_IS) -> tuple[P
 
 
 def _encoding_out(photo: Photo, held: Format, depth: int) -> Encoding:
+    if photo.encoding == "pq":
+        return "pq"
     if held.linear:
         return "linear"
     kept = photo.encoding == "linear" and depth == 32 and meta.icc_is_linear(photo.metadata.icc)

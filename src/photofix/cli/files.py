@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from photofix import batch
+from photofix import batch, brackets
 from photofix.batch import STREAM, WRITTEN_ENDINGS, Job, Naming
 from photofix.errors import UsageError
 from photofix.frames import FEWEST, MOST
@@ -16,7 +16,10 @@ from photofix.write import format_of
 
 @dataclass(frozen=True)
 class Files:
-    """The words and options that name files, as they were typed."""
+    """The words and options that name files, as they were typed.
+
+    burst: they are frames that become one photo. bracket: so they are if there are several.
+    """
 
     words: tuple[str, ...]
     files_from: str | None
@@ -28,6 +31,8 @@ class Files:
     format: str | None
     burst: bool = False
     reference: int | None = None
+    bracket: bool = False
+    evs: tuple[float, ...] | None = None
 
 
 def planned(task: str, files: Files) -> list[Job]:
@@ -36,7 +41,8 @@ def planned(task: str, files: Files) -> list[Job]:
         raise UsageError("--overwrite and --skip-existing contradict each other: leave one out")
     try:
         words, output = _inputs_and_output(task, files)
-        jobs = [_burst(words, output, files)] if files.burst else _jobs(task, words, output, files)
+        merged = files.burst or (files.bracket and _several(words))
+        jobs = [_burst(task, words, output, files)] if merged else _jobs(task, words, output, files)
         for job in jobs:
             format_for(job, files.format)
         _check_existing(jobs, files)
@@ -83,7 +89,7 @@ def _listed(files_from: str | None) -> list[str]:
 
 
 def _jobs(task: str, words: list[str], output: str | None, files: Files) -> list[Job]:
-    several = len(words) > 1 or Path(words[0]).is_dir() or batch.is_pattern(words[0])
+    several = _several(words)
     if several and output is not None and (output == "-" or _is_file(output)):
         raise UsageError(f"several photos cannot go into one file, {output}: give a folder")
     if several or (output is None and not _streams(words[0], files)) or (output is not None and _is_folder(output)):
@@ -96,12 +102,20 @@ def _jobs(task: str, words: list[str], output: str | None, files: Files) -> list
     return [job]
 
 
-def _burst(words: list[str], output: str | None, files: Files) -> Job:
-    """The one job of a burst: its frames, and the file that they become, by default beside the first."""
-    naming = Naming("burst", None, files.template, files.format, files.recursive)
+def _several(words: list[str]) -> bool:
+    """Whether words can mean more than one photo."""
+    return len(words) > 1 or Path(words[0]).is_dir() or batch.is_pattern(words[0])
+
+
+def _burst(task: str, words: list[str], output: str | None, files: Files) -> Job:
+    """The one job of a burst or bracket: its frames, and the file that they become, by default beside the first."""
+    naming = Naming("burst" if files.burst else task, None, files.template, files.format, files.recursive)
     sources = batch.frames(words, naming)
-    if not FEWEST <= len(sources) <= MOST:
-        raise UsageError(f"--burst: {len(sources)} frames; give {FEWEST} to {MOST} of one scene")
+    fewest, most = (FEWEST, MOST) if files.burst else (brackets.FEWEST, brackets.MOST)
+    if not fewest <= len(sources) <= most:
+        alone = "" if files.burst else "; --each lifts photos one by one"
+        kind = "--burst" if files.burst else "a bracket"
+        raise UsageError(f"{kind}: {len(sources)} frames; give {fewest} to {most} of one scene{alone}")
     if files.reference is not None and not 1 <= files.reference <= len(sources):
         raise UsageError(f"--reference {files.reference}: give a frame's number, 1 to {len(sources)}")
     if output is None or (output != "-" and _is_folder(output)):
@@ -139,7 +153,8 @@ def _check_existing(jobs: list[Job], files: Files) -> None:
     if not there or files.overwrite or files.skip_existing:
         return
     if len(files.words) == 2 and files.output is None and files.files_from is None and there[0].is_file():
-        hint = f"it is taken for the output of {files.words[0]}; give --overwrite, or -o FOLDER to restore both"
+        both = "-o FILE to merge both" if files.bracket else "-o FOLDER to restore both"
+        hint = f"it is taken for the output of {files.words[0]}; give --overwrite, or {both}"
     else:
         hint = "give --overwrite or --skip-existing"
     more = f" and {len(there) - 1} more" if len(there) > 1 else ""

@@ -210,6 +210,17 @@ def noise_of(text: str) -> tuple[float, float]:
     return shot, read
 
 
+def evs_of(text: str) -> tuple[float, ...]:
+    """--ev: one number of EV for each frame."""
+    try:
+        evs = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UsageError(f"--ev {text}: give a number for each frame, such as -2,0,2") from error
+    if not all(abs(ev) <= 30 for ev in evs):
+        raise UsageError(f"--ev {text}: give numbers of EV from -30 to 30")
+    return evs
+
+
 def numbers_of(text: str, option: str, form: str, least: int = 0) -> tuple[int, ...]:
     """Whole numbers in the form that the help shows, such as X,Y,W,H or LOAD:RUN:SAVE."""
     separator = ":" if ":" in form else ","

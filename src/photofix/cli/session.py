@@ -12,14 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from photofix import __version__, batch, pipeline, weights
+from photofix import __version__, batch, brackets, pipeline, weights
 from photofix import read as reading
 from photofix import write as writing
 from photofix.batch import RAW_ENDINGS, STREAM, Job, Outcome, Steps, Workers
+from photofix.brackets import Bracket
 from photofix.cli import download, options
 from photofix.cli.files import Files, format_for, planned
 from photofix.cli.progress import Progress
 from photofix.errors import ReadError, UsageError, WriteError
+from photofix.finish import Finish, finished
 from photofix.frames import Burst, gather
 from photofix.job import Settings
 from photofix.models import Models
@@ -56,12 +58,17 @@ def saving_of(quality: int | None, bit_depth: int | None, strip_metadata: bool) 
 
 @dataclass(frozen=True)
 class Work:
-    """What is done to every photo; show_psf: the file that the blur found in a photo is drawn into."""
+    """What is done to every photo.
+
+    show_psf: the file that the blur found in a photo is drawn into. shown: where a task gives light, how formats that
+    do not hold it show it.
+    """
 
     settings: Settings
     files: Files
     saving: SaveOptions
     show_psf: Path | None = None
+    shown: Finish | None = None
 
 
 def run(work: Work, manner: Manner) -> int:
@@ -123,7 +130,8 @@ def _settings_for(work: Work, jobs: list[Job]) -> Settings:
 
 def _prepare(models: Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
     """Load the networks that the photos' names call for: what cannot be had is known before any photo is read."""
-    if models.settings.method != "network":
+    merged = models.settings.task == "hdr" and all(job.more for job in jobs)
+    if models.settings.method != "network" or merged:
         return
     for is_raw in sorted({job.source.suffix[1:].lower() in RAW_ENDINGS for job in jobs}):
         network = models.called_for(is_raw)
@@ -144,17 +152,20 @@ def _fetch(entry: weights.Entry, offline: bool, say: Callable[[str], None] | Non
 
 
 def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event) -> Steps:
-    def read(job: Job) -> Photo | RawPhoto | Burst | None:
+    def read(job: Job) -> Photo | RawPhoto | Burst | Bracket | None:
         if work.files.skip_existing and job.target != STREAM and _is_readable(job.target):
             return None
         if job.source == STREAM:
             return reading.read(sys.stdin.buffer.read(), "standard input")
+        if job.more and work.files.bracket:
+            return brackets.gather((job.source, *job.more), reading.read, work.files.evs, work.files.reference)
         if job.more:
             return gather((job.source, *job.more), reading.read, work.files.reference)
         return reading.read(job.source)
 
-    def restore(job: Job, photo: Photo | RawPhoto | Burst) -> tuple[Photo | Negative, dict[str, object]]:
+    def restore(job: Job, photo: Photo | RawPhoto | Burst | Bracket) -> tuple[Photo | Negative, dict[str, object]]:
         sight = photo.reference if isinstance(photo, Burst) else photo
+        sight = sight.photos[0] if isinstance(sight, Bracket) else sight
         height, width = (sight.pixels if isinstance(sight, Photo) else sight.mosaic).shape[:2]
         # A mosaic's tiles count packed pixels, one for four of the sensor's.
         scale = 4 if isinstance(sight, RawPhoto) else 1
@@ -177,7 +188,10 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
 
     def write(job: Job, photo: Photo | Negative) -> list[str]:
         history = f"photofix {__version__} {work.settings.task}"
-        saving = replace(work.saving, format=format_for(job, work.files.format), history=history)
+        chosen = format_for(job, work.files.format)
+        saving = replace(work.saving, format=chosen, history=history)
+        if work.shown and isinstance(photo, Photo):
+            photo = finished(photo, chosen, work.shown)
         if job.target == STREAM:
             return writing.write_stream(photo, sys.stdout.buffer, saving)
         return writing.write(photo, job.target, saving)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
+from photofix import metadata as meta
+from photofix.formats import ultrahdr
 from photofix.formats.stored import check_size, photo_of
 from photofix.photo import Metadata, Photo
 
@@ -51,11 +53,17 @@ def from_cmyk(
 
 
 def write(photo: Photo, stream: BinaryIO, quality: int) -> list[str]:
-    """Write 8-bit gray or RGB at full color resolution (4:4:4); returns what did not fit."""
+    """Write 8-bit gray or RGB at full color resolution (4:4:4), with its gain map if it has one; returns what did not
+    fit."""
     from PIL import Image
 
     notes, metadata = [], photo.metadata
     exif, xmp = metadata.exif, metadata.xmp
+    gain = ultrahdr.gain_picture(photo.gain) if photo.gain else b""
+    if gain:
+        xmp = meta.with_description(xmp, ultrahdr.directory(len(gain))) or meta.with_description(
+            None, ultrahdr.directory(len(gain))
+        )
     if exif and len(exif) > _MOST_EXIF:
         notes.append(f"EXIF of {len(exif):,} bytes is more than JPEG holds: left out")
         exif = None
@@ -65,5 +73,7 @@ def write(photo: Photo, stream: BinaryIO, quality: int) -> list[str]:
     pixels = photo.pixels[..., 0] if photo.pixels.shape[2] == 1 else photo.pixels
     blocks = {"exif": exif and b"Exif\0\0" + exif, "xmp": xmp, "icc_profile": metadata.icc}
     present = {name: block for name, block in blocks.items() if block}
-    Image.fromarray(pixels).save(stream, "JPEG", quality=quality, subsampling=0, **present)
+    picture = io.BytesIO()
+    Image.fromarray(pixels).save(picture, "JPEG", quality=quality, subsampling=0, **present)
+    stream.write(ultrahdr.joined(picture.getvalue(), gain) if gain else picture.getvalue())
     return notes

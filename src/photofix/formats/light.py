@@ -12,6 +12,11 @@ from photofix.errors import WriteError
 from photofix.formats.stored import check_size, joined, photo_of
 from photofix.photo import Metadata, Photo
 
+#: Rec. 709's red, green, blue and white as OpenEXR's standard attribute states them, and its whiteLuminance: what 1
+#: means in cd/m2, here a display's paper white (ITU-R BT.2408).
+_BT709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+_WHITE_NITS = 203.0
+
 
 def read_exr(stream: BinaryIO) -> Photo:
     """An OpenEXR file's R, G, B or Y, and A, of its first part."""
@@ -89,6 +94,8 @@ def write(photo: Photo, path: Path, kind: str, half: bool) -> None:
         spec.channelnames = {1: ("Y",), 2: ("Y", "A"), 3: ("R", "G", "B"), 4: ("R", "G", "B", "A")}[channels]
         spec.alpha_channel = channels - 1 if photo.alpha is not None else -1
         spec["compression"] = "zip:1"
+        spec.attribute("chromaticities", OpenImageIO.TypeDesc("float[8]"), _BT709)
+        spec["whiteLuminance"] = _WHITE_NITS
         if photo.metadata.xmp:
             spec["XMP"] = photo.metadata.xmp.decode("utf-8", "replace")
     output = OpenImageIO.ImageOutput.create(kind)

@@ -24,6 +24,10 @@ UNSEEN = 0.25 / 255
 _UNCLIPPED = 0.9
 _LEAST_LEFT = 0.01
 
+#: Of light brighter than white: times the median that what is shown as white may be, how softly what lies above it is
+#: compressed, and samples that the median is taken of.
+_CONTRAST, _SHOULDER, _SAMPLED = 16.0, 0.1, 4_000_000
+
 #: (shot, read): numbers, or arrays for noise that differs from place to place.
 Profile = tuple[float, float] | tuple[np.ndarray, np.ndarray]
 
@@ -86,9 +90,33 @@ def denoise(
 def displayed(photo: Photo) -> np.ndarray:
     """The pixels as the network sees them: those of the file, or, where these are linear light, through the sRGB curve.
 
-    Light brighter than white is scaled into range first, so that the network meets what it was trained on.
+    Light brighter than white is brought into range first, so that the network meets what it was trained on.
     """
-    return photo.pixels if photo.encoding == "srgb" else color.linear_to_srgb(_light(photo) / _peak(photo))
+    return photo.pixels if photo.encoding == "srgb" else shown(_light(photo), peak(photo))
+
+
+def peak(photo: Photo) -> np.float32:
+    """The light that is shown as white: 1, or where a picture is brighter, its brightest, but not far more than its
+    median: windows and a sun in a picture must not turn the rest black."""
+    light = _light(photo)
+    brightest = float(np.nanmax(light))
+    if brightest <= 1:
+        return np.float32(1)
+    step = max(1, int((light.size / _SAMPLED) ** 0.5))
+    return np.float32(max(1.0, min(brightest, _CONTRAST * float(np.nanmedian(light[::step, ::step])))))
+
+
+def shown(light: np.ndarray, peak: np.float32) -> np.ndarray:
+    """Light as the network sees it: sRGB-encoded with its peak as white, and what is brighter compressed."""
+    encoded = color.linear_to_srgb(light / peak)
+    above = np.maximum(encoded - 1, 0)
+    return np.asarray(np.minimum(encoded, 1) + _SHOULDER * np.log1p(above / _SHOULDER), light.dtype)
+
+
+def _unshown(display: np.ndarray, peak: np.float32) -> np.ndarray:
+    """The light whose shown() this is."""
+    above = np.maximum(display - 1, 0)
+    return color.srgb_to_linear(np.minimum(display, 1) + _SHOULDER * np.expm1(above / _SHOULDER)) * peak
 
 
 def _denoise_linear(
@@ -99,9 +127,11 @@ def _denoise_linear(
     progress: Progress | None,
     keep_grain: float,
 ) -> Photo:
-    light = color.srgb_to_linear(model(displayed(photo), sigma, 1.0, progress)) * _peak(photo)
+    white = peak(photo)
+    light = _unshown(model(displayed(photo), sigma, 1.0, progress), white)
     before = _light(photo)
-    change = light - before
+    # Far above the peak the network sees next to nothing, and is not heard.
+    change = (light - before) * (2 - before / white).clip(0, 1)
     if keep_grain:
         change -= np.float32(keep_grain) * grain.of_picture(change)
     blended = before + np.float32(strength) * change
@@ -113,10 +143,6 @@ def _denoise_linear(
 def _light(photo: Photo) -> np.ndarray:
     scale = 65535 if photo.pixels.dtype == np.uint16 else 1
     return photo.pixels.astype(np.float32) / np.float32(scale)
-
-
-def _peak(photo: Photo) -> np.float32:
-    return np.float32(max(1.0, float(np.nanmax(_light(photo)))))
 
 
 def denoise_raw(
