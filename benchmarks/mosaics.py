@@ -38,7 +38,7 @@ class Scene:
 
 def simulate(picture: np.ndarray, profile: tuple[float, float], seed: int) -> Scene:
     """The scene of an (H, W, 3) uint8 picture, seen by a camera drawn for the seed, with the (shot, read) noise."""
-    degrade = _training_code()
+    degrade = training_code()
     rng = np.random.default_rng(seed)
     camera = replace(degrade.draw_camera(rng, (1e-3, 1e-3)), shot=profile[0], read=profile[1])
     height, width = (size // 2 * 2 for size in picture.shape[:2])
@@ -59,7 +59,7 @@ def develop(planes: np.ndarray, camera: Camera) -> np.ndarray:
     return linear_to_srgb((linear @ np.linalg.inv(camera.rgb_to_camera).T.astype(np.float32)).clip(0, 1))
 
 
-def _training_code() -> ModuleType:
+def training_code() -> ModuleType:
     sys.path.append(str(Path(__file__).resolve().parents[1] / "training"))
     import degrade
 

@@ -36,6 +36,11 @@ def bm3d_joint(noisy: np.ndarray, shot: float, read: float) -> np.ndarray:
     return _stabilised(noisy, shot, read, lambda even, level: _kept("joint", even, level, _bm3d_joint))
 
 
+def bm3d_stabilised(noisy: np.ndarray, shot: float, read: float) -> np.ndarray:
+    """CBM3D of an (H, W, 3) picture in linear light, its noise made even first."""
+    return _stabilised(noisy, shot, read, lambda even, level: _kept("color", even, level, _bm3d_color))
+
+
 def pmrid(noisy: np.ndarray, shot: float, read: float) -> np.ndarray:
     """PMRID's published network on packed planes (4, h, w), clipped as its authors do."""
     import torch

@@ -75,9 +75,13 @@ ALLOWED = {
         *("errors", "photo", "noise", "sensor", "raw", "tiles", "tasks.*", "brackets", "response", "radiance", "job"),
         *("models", "restore_picture", "restore_raw"),
     ],
+    "restore_low_light": [
+        *("errors", "photo", "mosaic", "tiles", "tasks.*", "networks.*", "model", "job", "models"),
+        *("restore_picture", "restore_raw"),
+    ],
     "pipeline": [
         *("errors", "photo", "frames", "brackets", "tiles", "tasks.*", "job", "models"),
-        *("restore_picture", "restore_raw", "restore_burst", "restore_blurred", "restore_hdr"),
+        *("restore_picture", "restore_raw", "restore_burst", "restore_blurred", "restore_hdr", "restore_low_light"),
     ],
     "batch": ["errors", "photo", "frames", "brackets", "read", "write", "pipeline"],
     "": ["errors", "photo", "psf", "read", "write", "job", "pipeline"],
@@ -99,7 +103,8 @@ HOMES = {
 }
 
 #: Modules that `photofix --help` imports: at their top they may import these alone.
-AT_START = ["cli", "cli.options", "cli.denoise", "cli.deblur", "cli.hdr", "cli.inspect", "cli.compare", "cli.models"]
+COMMANDS = ["denoise", "deblur", "hdr", "low_light", "inspect", "compare", "models"]
+AT_START = ["cli", "cli.options", *(f"cli.{command}" for command in COMMANDS)]
 LIGHT = ["", "errors", "settings", "fetch", "entry", "weights", *AT_START]
 
 

@@ -28,8 +28,10 @@ import degrade
 import highlights
 import panoramas
 import photos
+import tone
 from muon import Muon
 from photofix.networks.level import CELL, Level
+from photofix.networks.tone import Tone
 from photofix.networks.unet import ResidualBlock, UNet
 
 #: Clipped photographs that are kept to be shown again, and the share of those shown that are new.
@@ -41,7 +43,7 @@ class Recipe:
     """What to train, on what, for how long."""
 
     name: str
-    # "rgb", "raw" or "blur": which of the samplers below; "level": rgb, and the network says how noisy it is;
+    # "rgb", "raw", "blur" or "scene": which of the samplers below; "level": rgb, and the network says how noisy it is;
     # "clipped": no noise but highlights that clip, and the network says what they lack
     noise: str
     shards: list[str]
@@ -81,6 +83,7 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
             "level": self._rgb,
             "blur": self._blur,
             "clipped": self._clipped,
+            "scene": self._scene,
         }[self.recipe.noise]
         while True:
             yield sample(rng)
@@ -137,6 +140,9 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
                 noisy = np.rint(np.clip(noisy, 0, 1) * 255) / 255
         plane = np.full((1, side, side), level, np.float32)
         return _planes(noisy), _planes(clean), plane
+
+    def _scene(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return tone.sample(self.photos[int(rng.choice(len(self.photos), p=self.areas))], rng)
 
     def _blur(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The planes say sigma, and of half of the patches whether motion or defocus has blurred them."""
@@ -239,7 +245,8 @@ class State:
 def begin(recipe: Recipe, root: Path) -> State:
     """A network at its start: at random, or from weights where layers of the same name and shape exist."""
     torch.manual_seed(recipe.seed)
-    network: nn.Module = (Level if recipe.noise == "level" else UNet)(**recipe.network)  # type: ignore[arg-type]
+    kinds: dict[str, type[nn.Module]] = {"level": Level, "scene": Tone}
+    network = kinds.get(recipe.noise, UNet)(**recipe.network)
     for block in network.modules():
         if isinstance(block, ResidualBlock):  # each starts as the identity: deep and stable from the first step
             nn.init.zeros_(block.second.weight)
@@ -293,16 +300,7 @@ def step(state: State, recipe: Recipe, batch: list[Tensor]) -> None:
     """One batch: forward in bfloat16, backward, every optimizer, the average."""
     noisy, clean, level = batch
     noisy = noisy.to(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16):
-        answer = state.network(noisy) if recipe.noise == "level" else state.network(noisy, level)
-    if recipe.noise == "level":
-        loss = level_loss(answer, noisy, clean)
-    elif recipe.noise == "blur":
-        loss = blur_loss(answer, noisy, clean)
-    elif recipe.noise == "clipped":
-        loss = clipped_loss(answer, clean, level)
-    else:
-        loss = loss_of(answer, noisy, clean, level)
+    loss = _loss(state.network, recipe.noise, noisy, clean, level)
     if not torch.isfinite(loss):
         raise SystemExit(f"loss is not finite at step {state.step}")
     loss.backward()  # type: ignore[no-untyped-call]
@@ -317,6 +315,18 @@ def step(state: State, recipe: Recipe, batch: list[Tensor]) -> None:
     keep = min(recipe.averaging, (1 + state.step) / (10 + state.step))
     for name, value in state.network.state_dict().items():
         state.average[name].lerp_(value, 1 - keep)
+
+
+def _loss(network: nn.Module, kind: str, noisy: Tensor, clean: Tensor, level: Tensor) -> Tensor:
+    if kind == "scene":
+        return tone.loss(network, noisy, clean, level)
+    with torch.autocast("cpu", torch.bfloat16):
+        answer = network(noisy) if kind == "level" else network(noisy, level)
+    if kind == "level":
+        return level_loss(answer, noisy, clean)
+    if kind == "clipped":
+        return clipped_loss(answer, clean, level)
+    return blur_loss(answer, noisy, clean) if kind == "blur" else loss_of(answer, noisy, clean, level)
 
 
 def train(recipe: Recipe, folder: Path, root: Path, run: Path) -> None:

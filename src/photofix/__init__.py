@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Image = TypeVar("Image", Photo, np.ndarray)
 
-__all__ = ["deblur", "denoise", "hdr", "open", "save"]
+__all__ = ["deblur", "denoise", "hdr", "low_light", "open", "save"]
 __version__ = "0.1.0"
 
 
@@ -203,3 +203,49 @@ def hdr(
         strength=strength,
     )
     return pipeline.light_of(image, settings, evs, reference)
+
+
+def low_light(
+    image: Photo | RawPhoto | np.ndarray,
+    *,
+    exposure: float | Literal["auto"] = "auto",
+    method: Literal["network", "gamma", "clahe"] = "network",
+    strength: float = 1.0,
+    iso: int | Literal["auto"] = "auto",
+    noise: tuple[float, float] | None = None,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    tile: int | Literal["auto", "none"] = "auto",
+    dng: Literal["cfa", "linear"] | None = None,
+) -> Photo | Negative | np.ndarray:
+    """The dark image made bright: a Photo for a Photo or RawPhoto, an array of the same shape and dtype for an array.
+
+    Args:
+        image: as for denoise; a RawPhoto is denoised and developed first.
+        exposure: stops by which it is brightened; "auto" judges how many it lacks.
+        method: the embedded networks; or, to compare with, each value to the power of 0.4, or CLAHE.
+        strength: 0 returns the input, 1 the bright image, between them a blend.
+        iso, noise, model, weights, device, precision, tile: as for denoise.
+        dng: for RAW: not to be developed but saved as a DNG, denoised, its exposure said and not applied.
+    Raises:
+        UsageError, DeviceError, WeightsError: what was asked for is not possible; the message says what is.
+    """
+    from photofix import pipeline
+    from photofix.job import Lift, Settings
+
+    settings = Settings(
+        task="low-light",
+        lift=Lift(exposure, method),
+        model=model,
+        weights=Path(weights) if weights else None,
+        device=device,
+        precision=precision,
+        tile=tile,
+        strength=strength,
+        iso=iso,
+        noise=noise,
+        dng=dng,
+    )
+    return pipeline.restore_any(image, settings, "auto")

@@ -34,7 +34,7 @@ _CFA_REPEAT, _CFA_PATTERN, _PLANE_COLORS, _CFA_LAYOUT, _LINEARIZATION = 33421, 3
 _VERSION, _BACKWARD, _CAMERA = 50706, 50707, 50708
 _BLACK_REPEAT, _BLACK, _BLACK_DELTA_H, _BLACK_DELTA_V, _WHITE = 50713, 50714, 50715, 50716, 50717
 _CROP_ORIGIN, _CROP_SIZE, _MATRIX, _NEUTRAL, _WHITE_XY, _GREEN_SPLIT = 50719, 50720, 50721, 50728, 50729, 50733
-_PRIVATE, _ILLUMINANT, _RAW_ID, _ACTIVE_AREA, _MASKED_AREAS = 50740, 50778, 50781, 50829, 50830
+_EXPOSURE, _PRIVATE, _ILLUMINANT, _RAW_ID, _ACTIVE_AREA, _MASKED_AREAS = 50730, 50740, 50778, 50781, 50829, 50830
 _OPCODES_1, _OPCODES_2, _OPCODES_3, _NOISE, _DIGEST, _PREVIEW_SPACE = 51008, 51009, 51022, 51041, 51111, 50970
 
 #: How samples lie in the file, which is our own affair: TIFF's tags, interleaving, JPEG XL's settings.
@@ -91,6 +91,7 @@ def write(negative: Negative, stream: BinaryIO, history: str = "", strip: bool =
     notes += _fit_opcodes(raw, sources, samples.ndim == 2, scale)
     _set_levels(raw, samples, scale, known)
     _set_noise(raw, negative)
+    _set_exposure(main, negative.exposure)
     _set_versions(main)
     digest = layout.digest(samples)
     main |= {_DIGEST: (_BYTE, digest), _RAW_ID: (_BYTE, digest), _PREVIEW_SPACE: longs(2)}
@@ -328,6 +329,15 @@ def _set_noise(raw: Directory, negative: Negative) -> None:
     if len(set(pairs)) == 1:
         pairs = pairs[:1]
     raw[_NOISE] = (_DOUBLE, np.array(pairs, "<f8").tobytes())
+
+
+def _set_exposure(main: Directory, stops: float) -> None:
+    """BaselineExposure: what the source says, and the stops by which it is to be brighter."""
+    if not stops:
+        return
+    field = main.get(_EXPOSURE)
+    parts = struct.unpack("<2i", field[1]) if isinstance(field, tuple) and len(field[1]) == 8 else (0, 1)
+    main[_EXPOSURE] = _rationals([round(parts[0] / (parts[1] or 1) + stops, 2)], _SIGNED_RATIONAL)
 
 
 def _of_color(letter: str, pattern: str, pairs: list[tuple[float, float]]) -> tuple[float, float]:

@@ -13,10 +13,10 @@ from photofix.fetch import Source
 
 _KINDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "a table", list: "a list"}
 _FILE = r"[\w-][\w.-]*"
-Encoding = Literal["srgb", "gray", "lightness", "stabilised", "k-sigma"]
-Gives = Literal["residual", "noise", "image", "level", "ab", "light", "missing"]
+Encoding = Literal["srgb", "linear", "gray", "lightness", "stabilised", "k-sigma"]
+Gives = Literal["residual", "noise", "image", "level", "ab", "light", "missing", "stops"]
 View = Literal["tiles", "whole"]
-Condition = Literal["sigma", "motion", "defocus", "clipped", "psf"]
+Condition = Literal["sigma", "motion", "defocus", "clipped", "psf", "exposure"]
 T = TypeVar("T")
 
 
@@ -24,13 +24,14 @@ T = TypeVar("T")
 class Takes:
     """What a network is fed, black = 0 and white = 1.
 
-    encoding: "srgb"; of such a picture "gray", the neutral sRGB value of the same lightness, or "lightness", the L of
-        CIE Lab (D65), 0 to 100; for packed mosaics "stabilised" (noise.stabilise) or "k-sigma"
+    encoding: "srgb"; "linear" light; of an sRGB picture "gray", the neutral value of the same lightness, or
+        "lightness", the L of CIE Lab (D65), 0 to 100; for packed mosaics "stabilised" (noise.stabilise) or "k-sigma"
         (networks.pmrid.to_anchor).
     channels: 1 gray, 3 RGB, 4 packed Bayer (R, G, G, B).
     conditions: what follows the picture, in this order: "sigma", a plane of the noise's standard deviation; "motion"
         and "defocus", planes of ones where the user says that this is what blurred it, else of zeros; "clipped", which
-        share of each channel is; "psf", the blur, for networks of a way of their own (model.Model.deconvolved).
+        share of each channel is; "psf", the blur, and "exposure", the stops that are wanted, for networks of a way of
+        their own (model.Model.deconvolved, model.Model.stops).
     """
 
     encoding: Encoding
@@ -47,7 +48,8 @@ class Entry:
     unwrap: where in the checkpoint the state dict is ("params", "model.ema"), or "".
     size: bytes, 0 where not known; sha256 is "" where nobody vouches for one, and then nothing is loaded.
     gives: the residual to add to the picture, the noise in it, the image itself, the noise level of its cells, the
-        ab planes of CIE Lab in their own units, linear light, black at 0, or the EV that clipped samples are missing.
+        ab planes of CIE Lab in their own units, linear light, black at 0, the EV that clipped samples are missing, or
+        the stops by which places are brightened.
     reach: how many pixels away one can influence another; for a network that pools or attends over all it sees, how
         far its convolutions and windows alone reach. margin: the pixels of a tile that are discarded at a cut.
     multiple: the sides of what it takes must be multiples of this.

@@ -11,10 +11,10 @@ import numpy as np
 from photofix.burst import Method
 from photofix.model import Tile
 from photofix.photo import Negative, Photo
-from photofix.tasks import deblur
+from photofix.tasks import deblur, low_light
 
 Auto = Literal["auto"]
-Task = Literal["denoise", "deblur", "hdr"]
+Task = Literal["denoise", "deblur", "hdr", "low-light"]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,17 @@ class Light:
 
 
 @dataclass(frozen=True)
+class Lift:
+    """How a dark photo is brightened.
+
+    exposure: by how many stops, or as many as it lacks.
+    """
+
+    exposure: float | Auto = "auto"
+    method: low_light.Method = "network"
+
+
+@dataclass(frozen=True)
 class Settings:
     """What to do with a photo; the same for all photos of a run.
 
@@ -62,7 +73,7 @@ class Settings:
     linear, its demosaiced colors, go into a DNG.
     method: how the frames of a burst become one photo. Noise levels are those of one frame. blur: what deblurring is to
     undo, where it is known; mode: what blurred the picture, where it is not;
-    show_psf: whether the blur that was then found is drawn.
+    show_psf: whether the blur that was then found is drawn; lift: how low light is brightened.
     """
 
     task: Task = "denoise"
@@ -87,6 +98,7 @@ class Settings:
     mode: deblur.Mode = "auto"
     show_psf: bool = False
     light: Light = Light()
+    lift: Lift = Lift()
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ UNMEASURED = 4000
 NETWORKS = {
     "unet": "UNet",
     "level": "Level",
+    "tone": "Tone",
     "dncnn": "DnCNN",
     "ffdnet": "FFDNet",
     "pmrid": "PMRID",
@@ -137,6 +138,21 @@ class Model:
         if progress:
             progress(planes[0].size)
         return np.asarray(answer[:, 0].cpu().numpy())
+
+    def wanted_exposure(self, light: np.ndarray) -> float:
+        """Stops that a picture made small, (S, S, 3) in linear light, lacks; for a network that says such a thing."""
+        return float(self._run(self._picture(light)))
+
+    def stops(self, light: np.ndarray, exposure: float, flat: bool = False) -> np.ndarray:
+        """By how much such a network brightens each place of it for an exposure in stops: (h, w, 3) float32.
+
+        flat: the picture has come from a sensor without a camera's tone curve.
+        """
+        wanted = torch.tensor([[exposure, flat]], dtype=torch.float32, device=self.place.device)
+        return np.asarray(self._run(self._picture(light), wanted)[0].permute(1, 2, 0).float().cpu().numpy())
+
+    def _picture(self, light: np.ndarray) -> Tensor:
+        return _to_tensor(light, self.place, self.entry.multiple)
 
     def tiling(self, height: int, width: int) -> Tiling:
         """How a picture of this size is cut: not at all where the network must see it whole."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from pathlib import Path
 
@@ -51,6 +52,12 @@ class Models:
         """A model that another task needs beside its own."""
         return self._load(weights.default_for(task, is_raw, self._entries), None)
 
+    def asked(self, settings: Settings) -> Models:
+        """The same networks, for work with other settings on the way."""
+        others = copy.copy(self)
+        others.settings = settings
+        return others
+
     def called_for(self, is_raw: bool) -> tuple[str, bool] | None:
         """Which network the settings' task runs first on such a photo: its task, and whether it is one for RAW.
 
@@ -63,6 +70,8 @@ class Models:
             return "denoise", is_raw
         if self.settings.task == "hdr":
             return "hdr", False
+        if self.settings.task == "low-light":
+            return None if self.settings.lift.method != "network" else ("low-light", False)
         return self._for_known_blur(self.settings.blur) if self.settings.blur else self._for_blur()
 
     def _for_known_blur(self, known: KnownBlur) -> tuple[str, bool] | None:

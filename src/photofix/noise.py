@@ -223,7 +223,7 @@ def _quietest(signal: np.ndarray, variance: np.ndarray, method: Method) -> tuple
 
 def _robust_line(signal: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
     """shot and read of variance = shot * signal + read. Structure can only add: what lies above counts less."""
-    weight = 1 / (variance + 0.1 * np.median(variance)) ** 2
+    weight = 1 / (variance + 0.1 * np.median(variance) + 1e-12) ** 2  # few levels can hold no noise at all
     shot, read = 0.0, 0.0
     for _ in range(20):
         shot, read = _line(signal, variance, weight)

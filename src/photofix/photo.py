@@ -117,6 +117,7 @@ class Negative:
     linear: a mosaic is to be demosaiced first.
     noise: the (shot, read) that is left, of the four places of the pattern or of each color; () where that is
         not known, None: as the file says.
+    exposure: stops by which it is to be developed brighter than the source says (BaselineExposure).
     """
 
     photo: RawPhoto | Photo
@@ -125,6 +126,7 @@ class Negative:
     linear: bool = False
     noise: tuple[tuple[float, float], ...] | None = None
     notes: tuple[str, ...] = ()
+    exposure: float = 0.0
 
 
 def white(dtype: np.dtype) -> int:

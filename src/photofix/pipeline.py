@@ -19,6 +19,7 @@ from photofix.photo import Negative, Photo, RawPhoto
 from photofix.restore_blurred import restore_blurred
 from photofix.restore_burst import Step, restore_burst
 from photofix.restore_hdr import restore_bracket, restore_one
+from photofix.restore_low_light import restore_low_light
 from photofix.restore_picture import cropped, exposed, restore_picture
 from photofix.restore_raw import developed, restore_linear, restore_raw
 from photofix.tasks import denoise
@@ -58,6 +59,7 @@ _TASKS: dict[Task, Step] = {
     "denoise": _denoise,
     "deblur": restore_blurred,
     "hdr": restore_one,
+    "low-light": restore_low_light,
 }
 
 

@@ -11,7 +11,7 @@ from photofix.job import KnownBlur, Restored
 from photofix.model import Model
 from photofix.models import Models
 from photofix.photo import Photo, RawPhoto
-from photofix.restore_picture import cropped, exposed, facts_of, noise_level, noted
+from photofix.restore_picture import cropped, exposed, facts_of, fraction, noise_level, noted
 from photofix.restore_raw import restore_raw
 from photofix.tasks import deblur
 from photofix.tiles import Progress
@@ -22,15 +22,11 @@ def restore_blurred(photo: Photo | RawPhoto, models: Models, progress: Progress 
     settings = models.settings
     if isinstance(photo, RawPhoto):
         # Two halves of the work; a mosaic's progress counts packed pixels, one for four of the picture's.
-        shown, progress = restore_raw(photo, models, _part(progress, 2)).photo, _part(progress, 8)
+        shown, progress = restore_raw(photo, models, fraction(progress, 2)).photo, fraction(progress, 8)
         assert isinstance(shown, Photo)
     else:
         shown = cropped(exposed(photo, settings), settings.roi)
     return _known(shown, settings.blur, models, progress) if settings.blur else _blind(shown, models, progress)
-
-
-def _part(progress: Progress | None, whole: int) -> Progress | None:
-    return progress and (lambda pixels: progress(pixels // whole))
 
 
 def _blind(shown: Photo, models: Models, progress: Progress | None) -> Restored:

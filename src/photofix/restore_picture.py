@@ -73,9 +73,21 @@ def cropped(photo: Photo, roi: Roi | None) -> Photo:
     """The part of a photo inside the region; UsageError where it lies outside."""
     if roi is None:
         return photo
-    check_region(roi, *photo.pixels.shape[:2])
-    part = (slice(roi.y, roi.y + roi.height), slice(roi.x, roi.x + roi.width))
+    part = part_of(photo.pixels.shape[:2], roi)
     return replace(photo, pixels=photo.pixels[part], alpha=None if photo.alpha is None else photo.alpha[part])
+
+
+def part_of(size: tuple[int, ...], roi: Roi | None) -> tuple[slice, slice]:
+    """The rows and columns of a region, or all; UsageError where it lies outside a picture of that (H, W)."""
+    if roi is None:
+        return slice(0, size[0]), slice(0, size[1])
+    check_region(roi, *size)
+    return slice(roi.y, roi.y + roi.height), slice(roi.x, roi.x + roi.width)
+
+
+def fraction(progress: Progress | None, whole: int) -> Progress | None:
+    """Progress of a part of the work, of which there are so many."""
+    return progress and (lambda pixels: progress(pixels // whole))
 
 
 def check_region(roi: Roi, height: int, width: int) -> None:

@@ -13,18 +13,8 @@ from photofix.errors import UsageError
 def denoise(
     photos: options.Inputs = None,
     sigma: Annotated[str, typer.Option("--sigma", metavar="auto|N", help="Noise level, 0-100 of 255.")] = "auto",
-    iso: Annotated[
-        str, typer.Option("--iso", metavar="auto|N", help="Sensitivity that a RAW file's noise is taken from.")
-    ] = "auto",
-    noise: Annotated[
-        str | None,
-        typer.Option(
-            "--noise",
-            metavar="SHOT,READ",
-            help="A RAW file's noise: variance = SHOT * signal + READ, black 0 and white 1.",
-            show_default=False,
-        ),
-    ] = None,
+    iso: options.Iso = "auto",
+    noise: options.Noise = None,
     heal: Annotated[
         bool, typer.Option("--heal/--no-heal", help="Correct a sensor's stuck photosites, stripes and drifting black.")
     ] = True,
@@ -75,9 +65,7 @@ def denoise(
     from photofix.cli.files import Files
     from photofix.job import Roi, Settings
 
-    sensitivity = options.number_or_auto(iso, "--iso", 25, 4_000_000)
-    if noise is not None and sensitivity != "auto":
-        raise UsageError("--noise and --iso contradict each other: both say how noisy a RAW file is; give one")
+    sensitivity, profile = options.sensor_noise_of(iso, noise)
     settings = Settings(
         model=model,
         weights=weights,
@@ -87,8 +75,8 @@ def denoise(
         tile=options.tile_of(tile),
         strength=strength,
         sigma=options.number_or_auto(sigma, "--sigma", 0, 100),
-        iso="auto" if sensitivity == "auto" else int(sensitivity),
-        noise=None if noise is None else options.noise_of(noise),
+        iso=sensitivity,
+        noise=profile,
         heal=heal,
         keep_grain=keep_grain,
         exposure=options.exposure_of(exposure),

@@ -83,6 +83,17 @@ Method = Annotated[
 
 Exposure = Annotated[float, typer.Option("--exposure", metavar="EV", help="Develop RAW brighter or darker.")]
 
+Iso = Annotated[str, typer.Option("--iso", metavar="auto|N", help="Sensitivity that a RAW file's noise is taken from.")]
+Noise = Annotated[
+    str | None,
+    typer.Option(
+        "--noise",
+        metavar="SHOT,READ",
+        help="A RAW file's noise: variance = SHOT * signal + READ, black 0 and white 1.",
+        show_default=False,
+    ),
+]
+
 Model = Annotated[
     str | None,
     typer.Option("--model", metavar="NAME", help="Network to use: see photofix models list.", rich_help_panel=_NETWORK),
@@ -219,6 +230,14 @@ def evs_of(text: str) -> tuple[float, ...]:
     if not all(abs(ev) <= 30 for ev in evs):
         raise UsageError(f"--ev {text}: give numbers of EV from -30 to 30")
     return evs
+
+
+def sensor_noise_of(iso: str, noise: str | None) -> tuple[int | Literal["auto"], tuple[float, float] | None]:
+    """--iso and --noise, of which one may be given."""
+    sensitivity = number_or_auto(iso, "--iso", 25, 4_000_000)
+    if noise is not None and sensitivity != "auto":
+        raise UsageError("--noise and --iso contradict each other: both say how noisy a RAW file is; give one")
+    return "auto" if sensitivity == "auto" else int(sensitivity), None if noise is None else noise_of(noise)
 
 
 def numbers_of(text: str, option: str, form: str, least: int = 0) -> tuple[int, ...]:

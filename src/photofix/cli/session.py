@@ -112,7 +112,7 @@ def _settings_for(work: Work, jobs: list[Job]) -> Settings:
                 f"--dng {settings.dng} is for DNG output: name one that ends in .dng, or give --format dng"
             )
         return settings
-    if settings.task != "denoise":
+    if settings.task not in ("denoise", "low-light") or settings.lift.method != "network":
         raise UsageError(
             f"photofix {settings.task} works on developed pictures, and a DNG is not developed: save a TIFF or PNG"
         )

@@ -1,0 +1,136 @@
+"""A dark photo made bright: exposure judged, the noise that lifting would show taken out, light lifted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from photofix.errors import UsageError
+from photofix.job import Restored, Settings
+from photofix.model import Model
+from photofix.models import Models
+from photofix.mosaic import to_planes
+from photofix.networks.tone import SIDE
+from photofix.photo import Negative, Photo, RawPhoto
+from photofix.restore_picture import cropped, exposed, facts_of, fraction, noise_level, noted, part_of
+from photofix.restore_raw import developed, restore_raw
+from photofix.tasks import denoise, low_light
+from photofix.tiles import Progress
+
+#: Samples brighter than all but this share of a mosaic may be lost when it is developed: stuck ones, sparks.
+_SPARKS = 1e-4
+
+#: Stops that the step from a camera's colors to sRGB may add to the brightest.
+_MATRIX = 1.0
+
+_NOTHING = "the picture is black: there is nothing in it to brighten; left as it is"
+_ENOUGH = "bright enough already: left as it is; --exposure N brightens it all the same"
+
+
+def restore_low_light(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
+    """A finished picture lifted and denoised; RAW denoised as a mosaic first, and lifted once it is developed."""
+    settings = models.settings
+    if settings.lift.method != "network":
+        shown = developed(photo, settings) if isinstance(photo, RawPhoto) else photo
+        floor = cropped(low_light.classical(shown, settings.lift.method), settings.roi)
+        return Restored(floor, {"method": settings.lift.method})
+    network = models.get("low-light")
+    if network.entry.gives != "stops":
+        return _published(photo, network, models, progress)
+    if settings.dng:
+        return _negative(photo, network, models, progress)
+    if isinstance(photo, Photo):
+        return _lifted(exposed(photo, settings), 0.0, network, models, progress)
+    # Two halves of the work; a mosaic's progress counts packed pixels, one for four of the picture's.
+    shown, before = _bright(photo, models, fraction(progress, 2))
+    return _lifted(shown, before, network, models, fraction(progress, 8))
+
+
+def _lifted(photo: Photo, before: float, network: Model, models: Models, progress: Progress | None) -> Restored:
+    """before: stops by which the picture has been brightened already."""
+    settings, shrunk = models.settings, low_light.small(photo, SIDE)
+    part = part_of(photo.pixels.shape[:2], settings.roi)
+    untouched = low_light.lift(photo, low_light.evenly(-before), part) if before else cropped(photo, settings.roi)
+    exposure, note = _exposure(shrunk, before, network, settings)
+    facts = facts_of(network, photo.pixels.shape, None) | {"exposure": round(exposure + before, 2)}
+    if note or not settings.strength:
+        return Restored(noted(untouched, [note] if note else []), facts)
+    how = _plan(shrunk, exposure, network, photo.format == "raw", settings)
+    noisy = low_light.evened(photo, exposure, part)
+    notes: list[str] = []
+    denoiser = replace(models.helper("denoise"), note=notes.append)
+    sigma, typical = noise_level(Photo(noisy.seen), models, progress)
+    quiet = replace(noisy, clean=denoise.denoise(Photo(noisy.seen), denoiser, sigma, progress=progress).pixels)
+    finished = low_light.blended(untouched, low_light.lift(photo, how, part, quiet), settings.strength)
+    return Restored(noted(finished, notes), facts | {"sigma": round(typical * 255, 2)})
+
+
+def _plan(shrunk: np.ndarray, exposure: float, network: Model, flat: bool, settings: Settings) -> low_light.Plan:
+    """flat: LibRaw has developed it, without a camera's curve; the network then gives it one."""
+    stops = network.stops(shrunk, exposure, flat)
+    if flat:
+        return low_light.plan(shrunk, stops, exposure)
+    if settings.lift.exposure != "auto":
+        stops = low_light.restrained(shrunk, stops, exposure)
+    # What is bright is left alone: nothing becomes darker, unless that is asked for.
+    return replace(low_light.plan(shrunk, stops, exposure), least=min(exposure, 0.0))
+
+
+def _exposure(shrunk: np.ndarray, before: float, network: Model, settings: Settings) -> tuple[float, str]:
+    """Stops that are wanted of the picture as it is now, and, where it is better left as it was, why."""
+    if float(shrunk.max()) < low_light.BLACK * 2**before:
+        return -before, _NOTHING
+    given = settings.lift.exposure
+    if given != "auto":
+        return given - before, ""
+    lacks = network.wanted_exposure(shrunk)
+    return (lacks, "") if lacks + before > low_light.LEAST else (-before, _ENOUGH)
+
+
+def _bright(photo: RawPhoto, models: Models, progress: Progress | None) -> tuple[Photo, float]:
+    """RAW denoised, and developed as bright as nothing is lost by it; and how many stops that were."""
+    room = _headroom(photo)
+    whole = replace(models.settings, exposure=room, roi=None, strength=1.0)
+    shown = restore_raw(photo, models.asked(whole), progress).photo
+    assert isinstance(shown, Photo)
+    return shown, room
+
+
+def _headroom(photo: RawPhoto) -> float:
+    """Stops between the brightest samples of a mosaic, white-balanced, and white; 0 at least."""
+    planes = to_planes(photo)
+    red, green, blue = (gain / min(photo.balance) for gain in photo.balance)
+    gains = (red, green, green, blue)
+    brightest = max(float(np.quantile(plane, 1 - _SPARKS)) * gain for plane, gain in zip(planes, gains, strict=True))
+    return float(np.clip(-np.log2(max(brightest, 2.0**-14)) - _MATRIX, 0, 12))
+
+
+def _negative(photo: Photo | RawPhoto, network: Model, models: Models, progress: Progress | None) -> Restored:
+    """A DNG: the mosaic denoised, its light as it was, and the exposure for whoever develops it."""
+    if not isinstance(photo, RawPhoto):
+        raise UsageError("low light goes into a DNG from a RAW file with a Bayer mosaic: save this as TIFF or PNG")
+    room = _headroom(photo)
+    shrunk = low_light.small(developed(photo, replace(models.settings, exposure=room)), SIDE)
+    exposure, note = _exposure(shrunk, room, network, models.settings)
+    restored = restore_raw(photo, models, progress)
+    assert isinstance(restored.photo, Negative)
+    brighter = replace(noted(restored.photo, [note] if note else []), exposure=exposure + room)
+    return replace(restored, photo=brighter, facts=restored.facts | {"exposure": round(exposure + room, 2)})
+
+
+def _published(photo: Photo | RawPhoto, network: Model, models: Models, progress: Progress | None) -> Restored:
+    """What another network makes of the picture, its noise included."""
+    settings = models.settings
+    if settings.lift.exposure != "auto":
+        raise UsageError(f"model '{network.entry.name}' cannot be told an exposure: leave --exposure or --model out")
+    if isinstance(photo, RawPhoto):
+        whole = models.asked(replace(settings, strength=1.0))
+        developed_first = restore_raw(photo, whole, fraction(progress, 2)).photo
+        assert isinstance(developed_first, Photo)
+        shown, progress = developed_first, fraction(progress, 8)
+    else:
+        shown = cropped(exposed(photo, settings), settings.roi)
+    notes: list[str] = []
+    answer = replace(network, note=notes.append)(shown.pixels, 0.0, settings.strength, progress)
+    return Restored(noted(replace(shown, pixels=answer), notes), facts_of(network, shown.pixels.shape, None))

@@ -1,0 +1,88 @@
+"""How well the tone network does on photos that no training saw: python held_out_light.py ONE.safetensors OTHER...
+
+PSNR of brightened small pictures, through the product's own filter: the exposure told and judged, and how far off the
+judged one is; for pictures with too little light, with uneven light, and with nothing wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+import dark
+import photos
+import tone
+from photofix.networks.tone import Tone
+from photofix.photo import Photo
+from photofix.tasks import low_light
+
+
+def scenes(folder: Path, count: int) -> list[dark.Scene]:
+    """The same ones every time."""
+    rng = np.random.default_rng(1)
+    held_out = photos.load(folder, ["scenes-0", "scenes-1", "scenes-2", "people-0"], held_out=True)
+    return [dark.scene(tone.framed(held_out[index % len(held_out)], rng), rng) for index in range(count)]
+
+
+def kind(scene: dark.Scene) -> str:
+    """Which of the tables' columns a scene belongs to."""
+    if scene.exposure == 0:
+        return "nothing wrong"
+    return "uneven light" if np.ptp(np.quantile(_ratio(scene), (0.1, 0.9))) > 0.5 else "little light"
+
+
+def _ratio(scene: dark.Scene) -> np.ndarray:
+    shown = scene.light.mean(2)
+    there = shown > 1e-4
+    return np.asarray(np.log2(dark.srgb_to_linear(scene.target).mean(2)[there] + 1e-4) - np.log2(shown[there]))
+
+
+def brightened(network: Tone, scene: dark.Scene, exposure: float | None) -> tuple[np.ndarray, float]:
+    """The scene as the product would show it without noise, and the exposure."""
+    seen = torch.from_numpy(scene.seen.transpose(2, 0, 1).copy())[None]
+    with torch.inference_mode():
+        stops = float(network(seen)) if exposure is None else exposure
+        answer = network(seen, torch.tensor([[stops, float(scene.flat)]]))[0].permute(1, 2, 0).numpy()
+    how = low_light.plan(scene.seen, answer, stops)
+    lifted = low_light.lift(Photo(scene.light, "linear"), how).pixels
+    return dark.linear_to_srgb(lifted.clip(0, 1)), stops
+
+
+def _psnr(answer: np.ndarray, truth: np.ndarray) -> float:
+    return -10 * float(np.log10(np.mean((answer - truth) ** 2) + 1e-5))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, nargs="+")
+    parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
+    parser.add_argument("--count", type=int, default=120)
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    drawn = scenes(given.photos, given.count)
+    for weights in given.weights:
+        network = Tone().eval()
+        network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+        print(weights.stem, table(drawn, network))
+
+
+def table(drawn: list[dark.Scene], network: Tone) -> str:
+    words = []
+    for name in ("little light", "uneven light", "nothing wrong"):
+        some = [scene for scene in drawn if kind(scene) == name]
+        told = [_psnr(brightened(network, scene, scene.exposure)[0], scene.target) for scene in some]
+        judged = [brightened(network, scene, None) for scene in some]
+        own = [_psnr(answer, scene.target) for (answer, _), scene in zip(judged, some, strict=True)]
+        missed = [abs(stops - scene.exposure) for (_, stops), scene in zip(judged, some, strict=True)]
+        words.append(
+            f"{name}, {len(some)}: told {np.mean(told):.2f}, judged {np.mean(own):.2f}, missed {np.median(missed):.2f}"
+        )
+    return "; ".join(words)
+
+
+if __name__ == "__main__":
+    main()
