@@ -19,7 +19,7 @@ from skimage import restoration
 
 from deblur import SIGMA, blurred, kernels
 from photofix import pipeline, psf
-from photofix.job import Settings
+from photofix.job import KnownBlur, Settings
 from photofix.model import Model
 from photofix.models import Models
 from photofix.photo import Photo
@@ -70,11 +70,12 @@ def by_kernels(arguments: argparse.Namespace) -> None:
 def pairs(arguments: argparse.Namespace) -> None:
     """Real blur: two pairs, averages of a high-speed camera's frames and one frame of each."""
     folder, rows = DATA / "eval" / "gopro_pairs", []
+    found = _restored(Settings("deblur", blur=KnownBlur("auto")))
     for file in sorted(folder.glob("*_blur*.webp")):
         picture, truth = load(file), load(file.with_name(file.name.replace("blur", "sharp")))
-        before, after = score(picture, truth), score(_ours(arguments)(picture), truth)
-        rows.append([file.stem, *(f"{value:.2f}" for s in (before, after) for value in (s.plain, s.shifted))])
-    print(markdown(["", "blurred", "shifted", "photofix", "shifted"], rows))
+        scores = [score(answer, truth) for answer in (picture, _ours(arguments)(picture), found(picture))]
+        rows.append([file.stem, *(f"{value:.2f}" for one in scores for value in (one.plain, one.shifted))])
+    print(markdown(["", "blurred", "shifted", "photofix", "shifted", "--psf auto", "shifted"], rows))
 
 
 def sharp(arguments: argparse.Namespace) -> None:
@@ -114,7 +115,8 @@ def _methods(arguments: argparse.Namespace) -> dict[str, Undo]:
         methods[f"unsupervised Wiener (scikit-image), Gaussian {sigma}"] = _unsupervised(kernel)
         methods[f"Wiener, Gaussian {sigma}"] = _told(kernel, deblur.wiener)
         methods[f"Richardson-Lucy, Gaussian {sigma}"] = _told(kernel, deblur.richardson_lucy)
-    return methods | {"photofix": _ours(arguments)}
+    found = _restored(Settings("deblur", blur=KnownBlur("auto")))
+    return methods | {"photofix": _ours(arguments), "photofix --psf auto": found}
 
 
 def _told(kernel: np.ndarray, solve: Solve) -> Undo:
@@ -135,7 +137,11 @@ def _unsupervised(kernel: np.ndarray) -> Undo:
 
 
 def _ours(arguments: argparse.Namespace) -> Undo:
-    models = Models(_settings(arguments, "deblur"))
+    return _restored(_settings(arguments, "deblur"))
+
+
+def _restored(settings: Settings) -> Undo:
+    models = Models(settings)
 
     def undo(picture: np.ndarray) -> np.ndarray:
         restored = pipeline.restore(Photo(picture.reshape(*picture.shape[:2], -1)), models).photo

@@ -12,11 +12,12 @@ import pytest
 import torch
 from dng import cfa_dng
 from safetensors.torch import save_file
+from test_found_blur import scene, shown, spread
 from torch import Tensor
 from typer.testing import CliRunner
 
 import photofix
-from photofix import model, pipeline, raw, weights
+from photofix import model, pipeline, psf, raw, weights
 from photofix.cli import app, status_of
 from photofix.errors import PhotofixError, UsageError
 from photofix.job import KnownBlur, Roi, Settings
@@ -193,6 +194,36 @@ def test_tiles_with_the_reach_for_a_margin_equal_the_whole_picture() -> None:
     cut = replace(whole, entry=replace(whole.entry, margin=whole.entry.reach), tile=2 * whole.entry.reach + 64)
     assert cut.tiling(330, 410).tile > 0
     assert np.abs(cut(pixels, 0.1) - whole(pixels, 0.1)).max() < 1e-5
+
+
+@pytest.mark.parametrize("words", ["gauss:1.2", "disk:2.5", "motion:5,20"])
+def test_the_embedded_network_makes_it_sharper(words: str) -> None:
+    blurred, truth = shown(spread(scene(), psf.parse(words))).pixels, shown(scene(), sigma=0).pixels.astype(float)
+    for mode in ("auto", "motion", "defocus"):
+        answer = np.asarray(photofix.deblur(blurred, mode=mode))  # type: ignore[arg-type]
+        assert np.mean((answer - truth) ** 2) < 0.85 * np.mean((blurred - truth) ** 2)
+
+
+def test_the_embedded_network_leaves_what_is_sharp() -> None:
+    sharp = shown(scene(), sigma=0).pixels
+    answer = np.asarray(photofix.deblur(sharp)).astype(float)
+    assert np.mean((answer - sharp) ** 2) < 255**2 / 10**3.8  # 38 dB
+
+
+def test_the_embedded_networks_reach_is_the_declared_one() -> None:
+    """Of a network as deep, of a few features, all of whose weights count."""
+    entry = weights.manifest()["deblur"]
+    deep = model.build(replace(entry, arguments={**entry.arguments, "widths": [4] * len(entry.arguments["widths"])}))
+    for values in deep.parameters():
+        torch.nn.init.uniform_(values, 0.1, 0.5)
+    length, farthest = 2 * (entry.reach // entry.multiple + 3) * entry.multiple, 0
+    for center in range(length // 2, length // 2 + entry.multiple):
+        column = torch.rand(1, 3, length, entry.multiple).requires_grad_()
+        deep(column, torch.zeros(1, 3, length, entry.multiple))[0, :, center].sum().backward()
+        assert column.grad is not None
+        rows = column.grad.abs().sum((0, 1, 3)).nonzero()[:, 0]
+        farthest = max(farthest, center - int(rows.min()), int(rows.max()) - center)
+    assert farthest == entry.reach
 
 
 def run(*words: str) -> tuple[int, str]:

@@ -67,7 +67,11 @@ def deblur(
     quiet: options.Quiet = False,
     verbose: options.Verbose = False,
 ) -> None:
-    """Undo blur: one that is known by --psf, any other with a network that finds it (--model).
+    """Undo blur that is not known, by a network; or one that is, by --psf.
+
+    photofix deblur in.jpg out.png
+
+    photofix deblur shoot/ -o sharp/ --mode motion
 
     photofix deblur in.jpg out.png --psf motion:20,30
 
@@ -76,8 +80,6 @@ def deblur(
     photofix deblur in.dng out.tif --psf disk:3.5
 
     photofix deblur in.jpg out.png --psf kernel.png --method wiener
-
-    photofix deblur shoot/ -o sharp/ --model nafnet-gopro-32
     """
     from photofix import psf as kernels
     from photofix.cli import session
