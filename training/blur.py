@@ -98,7 +98,7 @@ def trajectory(length: float, rng: np.random.Generator, points: int) -> np.ndarr
 
 def _shake(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """The mean of what a moving camera sees; the optical axis is somewhere beside the patch."""
-    length = float(np.exp(rng.uniform(np.log(2), np.log(LONGEST))))
+    length = float(np.exp(rng.uniform(np.log(3), np.log(LONGEST))))
     points = int(np.ceil(length * 1.2)) + 2
     straight = rng.random() < 0.25
     if straight:
@@ -201,11 +201,11 @@ def disk(radius: float) -> np.ndarray:
 
 
 def _noisy(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shot and read noise, mostly little: who shakes has not always a high ISO; a tenth has none."""
-    if rng.random() < 0.1:
+    """Shot and read noise, mostly little: who shakes has not always a high ISO; a fifth has none."""
+    if rng.random() < 0.2:
         return light
-    shot = np.exp(rng.uniform(np.log(1e-5), np.log(4e-3)))
-    read = np.exp(rng.uniform(np.log(1e-7), np.log(1e-4)))
+    shot = np.exp(rng.uniform(np.log(1e-6), np.log(2e-3)))
+    read = np.exp(rng.uniform(np.log(1e-8), np.log(1e-4)))
     fine = rng.normal(0, 1, light.shape).astype(np.float32)
     noise: np.ndarray = fine * np.sqrt(np.float32(shot) * light + np.float32(read))
     loud: np.ndarray = light + noise
