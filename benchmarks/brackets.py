@@ -30,28 +30,54 @@ CLIPPED, ISO, CONTRAST = 0.05, 800, 0.5
 #: Of a shaken hand: pixels, degrees. Of what moves through the picture: pixels a frame, half axes.
 SHIFT, TURN, SPEED, HALF_AXES = 6.0, 0.4, (17.0, 7.0), (60, 42)
 
+#: The power of a code that is light, of the NTIRE 2021 challenge's frames.
+_NTIRE_GAMMA = 2.24
+
 #: Pixels around a view that a shaken frame may see.
 _MARGIN = 32
 
 
 @dataclass(frozen=True)
 class Bracket:
-    """Frames (H, W, 3) uint8 with EVS; truth (H, W, 3) light; moving (H, W) bool: where anything moves."""
+    """Frames (H, W, 3) uint8 and their exposures; truth (H, W, 3) light; moving (H, W) bool: where anything moves."""
 
     frames: tuple[np.ndarray, ...]
     truth: np.ndarray
     moving: np.ndarray
+    evs: tuple[float, ...] = EVS
 
 
-def views() -> list[np.ndarray]:
-    """Three views of each held-out panorama, (H, W, 3) light with the reference's white at 1, with a margin."""
+def views(turns: int = 3) -> list[np.ndarray]:
+    """Some views of each held-out panorama, (H, W, 3) light with the reference's white at 1, with a margin."""
     shape = (SIZE[0] + 2 * _MARGIN, SIZE[1] + 2 * _MARGIN)
     found = []
     for place, panorama in enumerate(panoramas.environments(DATA / "environments", held_out=True).values()):
-        for turn in range(3):
-            seen = panoramas.view(panorama, shape, 40 * place + 120 * turn, 5, 80)
+        for turn in range(turns):
+            seen = panoramas.view(panorama, shape, 40 * place + 360 / turns * turn, 5, 80)
             found.append(seen / np.quantile(seen.max(2), 1 - CLIPPED))
     return found
+
+
+def load_ntire(folder: Path) -> list[Bracket]:
+    """The crops of the NTIRE 2021 challenge in a folder; their exposures are in EV.
+
+    Their truth is stored as the root of light that their frames are: a line through both has a slope of 1.00 and leaves
+    1 % (where the middle frame is neither dark nor clipped).
+    """
+    found = []
+    for crop in sorted(folder.iterdir()):
+        frames = tuple(_rgb(crop / f"{place}.png") for place in range(3))
+        stored = _rgb(crop / "gt.png").astype(np.float32) / np.float32(np.load(crop / "alignratio.npy"))
+        truth = stored ** np.float32(_NTIRE_GAMMA)
+        evs = tuple(float(ev) for ev in np.load(crop / "exposures.npy"))
+        found.append(Bracket(frames, np.maximum(truth, 1e-6), np.zeros(truth.shape[:2], bool), evs))
+    return found
+
+
+def _rgb(file: Path) -> np.ndarray:
+    pixels = cv2.imdecode(np.fromfile(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert pixels is not None, f"{file} is no picture"
+    return np.ascontiguousarray(pixels[:, :, ::-1])
 
 
 def static(scene: np.ndarray, seed: int) -> Bracket:

@@ -21,9 +21,9 @@ CODES = 256
 _FIRST, _LAST = 6, 246
 
 #: Shares of the pixels at which two histograms are compared, and how strongly the curve's logarithm is held smooth and
-#: to sRGB's, beside equations that weigh one in all.
+#: to sRGB's, beside equations that weigh one in all and miss by as much as those of a quiet scene, as a logarithm.
 _SHARES = np.linspace(0.002, 0.998, 250)
-_SMOOTH, _PRIOR = 30.0, 2e-5
+_SMOOTH, _PRIOR, _QUIET = 30.0, 2e-5, 0.02
 
 #: EV by which an equation may miss before it counts less, and how often it is looked at anew.
 _MISS, _ROUNDS = 0.1, 4
@@ -43,11 +43,13 @@ def estimate(frames: Sequence[np.ndarray], evs: Sequence[float]) -> np.ndarray:
     low, high, steps = _equations(frames, evs)
     prior, rows = _log_prior(), _between(high) - _between(low)
     wanted = steps - rows @ prior
-    away, weight = np.zeros(CODES), np.ones(len(steps))
+    away, weight, doubt = np.zeros(CODES), np.ones(len(steps)), 1.0
     for _ in range(_ROUNDS if len(steps) else 0):
-        away = _fitted(rows, wanted, weight)
-        miss = np.abs(wanted - rows @ away) / (_MISS * np.log(2))
-        weight = 1 / np.maximum(1, miss)
+        away = _fitted(rows, wanted, weight, doubt)
+        miss = np.abs(wanted - rows @ away)
+        weight = 1 / np.maximum(1, miss / (_MISS * np.log(2)))
+        # Frames that contradict each other, as when lights change between them, say less about the camera.
+        doubt = max(1.0, float(np.mean(miss**2)) / _QUIET**2)
     light = np.maximum.accumulate(np.exp(prior + away))
     light[0] = 0
     return np.asarray(light / light[-1], np.float32)
@@ -117,11 +119,11 @@ def _between(codes: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _fitted(rows: np.ndarray, wanted: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def _fitted(rows: np.ndarray, wanted: np.ndarray, weight: np.ndarray, doubt: float) -> np.ndarray:
     """The deviation (256,) that fits the equations, smooth and small where they leave it free."""
     share = (weight / weight.sum())[:, None]
     bends = np.diff(np.eye(CODES), 2, axis=0)
-    held = _SMOOTH * bends.T @ bends + _PRIOR * np.eye(CODES)
+    held = doubt * (_SMOOTH * bends.T @ bends + _PRIOR * np.eye(CODES))
     return np.asarray(np.linalg.solve(rows.T @ (rows * share) + held, rows.T @ (wanted * share[:, 0])))
 
 
