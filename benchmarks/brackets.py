@@ -124,8 +124,8 @@ def _shaken(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     height, width = light.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), rng.normal(0, TURN), 1)
     matrix[:, 2] = matrix[:, 2] + rng.uniform(-SHIFT, SHIFT, 2)
-    # A moved frame would be softer than the others, and the reference judged sharp: resampled as sharply as can be. What
-    # is far brighter than any frame shows would ring.
+    # A moved frame would be softer than the others, and the reference judged sharp: resampled as sharply as can be.
+    # What is far brighter than any frame shows would ring.
     seen = np.minimum(light, np.float32(2 * 2 ** -min(EVS)))
     return np.maximum(_inner(cv2.warpAffine(seen, matrix, (width, height), flags=cv2.INTER_LANCZOS4)), 0)
 

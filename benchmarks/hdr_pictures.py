@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _bracket() -> list[np.ndarray]:
-    """The frames of a moving bracket; the middle one alone, OpenCV's merge and ours, all through the same tone curve."""
+    """The frames of a moving bracket; OpenCV's merge, ours and the truth, all through the same tone curve."""
     views = brackets.views()
     bracket = brackets.moving(views[BRACKET], views[4], 3)
     frames = [frame.astype(np.float32) / 255 for frame in bracket.frames]
