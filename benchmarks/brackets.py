@@ -100,7 +100,9 @@ def moving(scene: np.ndarray, other: np.ndarray, seed: int) -> Bracket:
         lights.append(scene + cover[..., None] * (piece - scene))
         region |= cover > 0
     truth = _inner(lights[REFERENCE])
-    seen = [_shaken(light, rng) if place != REFERENCE else _inner(light) for place, light in enumerate(lights)]
+    seen = [
+        _inner(light) if place == REFERENCE else _shaken(light, EVS[place], rng) for place, light in enumerate(lights)
+    ]
     return _bracket(seen, truth, _inner(region), seed)
 
 
@@ -120,13 +122,13 @@ def _bracket(lights: list[np.ndarray], truth: np.ndarray, region: np.ndarray, se
     return Bracket(tuple(frames), np.minimum(truth, np.float32(2 ** -min(EVS))), region)
 
 
-def _shaken(light: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _shaken(light: np.ndarray, ev: float, rng: np.random.Generator) -> np.ndarray:
     height, width = light.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), rng.normal(0, TURN), 1)
     matrix[:, 2] = matrix[:, 2] + rng.uniform(-SHIFT, SHIFT, 2)
     # A moved frame would be softer than the others, and the reference judged sharp: resampled as sharply as can be.
-    # What is far brighter than any frame shows would ring.
-    seen = np.minimum(light, np.float32(2 * 2 ** -min(EVS)))
+    # What is far brighter than the frame shows would ring.
+    seen = np.minimum(light, np.float32(2 * 2**-ev))
     return np.maximum(_inner(cv2.warpAffine(seen, matrix, (width, height), flags=cv2.INTER_LANCZOS4)), 0)
 
 
