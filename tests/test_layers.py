@@ -21,6 +21,7 @@ ALLOWED = {
     "networks.*": [],
     "photo": [],
     "color": ["photo"],
+    "chroma": ["photo", "color"],
     "noise": ["photo", "color"],
     "mosaic": ["photo"],
     "sensor": ["photo"],
@@ -49,9 +50,10 @@ ALLOWED = {
     "device": ["errors"],
     "tiles": ["errors", "device"],
     "kernel_search": ["photo", "found_blur", "tasks.deblur"],
-    "tasks.*": ["errors", "photo", "color", "noise", "grain", "mosaic", "tiles"],
+    "tasks.*": ["errors", "photo", "color", "chroma", "noise", "grain", "mosaic", "tiles"],
     "psf": ["errors", "photo", "read"],
     "found_blur": ["photo", "color"],
+    "hints": ["errors", "photo", "read", "tasks.*"],
     "keras": ["errors"],
     "checkpoint": ["errors", "keras"],
     "zoo": ["errors", "entry"],
@@ -59,6 +61,9 @@ ALLOWED = {
     "job": ["photo", "burst", "model", "tasks.*"],
     "models": ["errors", "weights", "device", "model", "checkpoint", "zoo", "job"],
     "restore_picture": ["errors", "photo", "noise", "tiles", "tasks.*", "networks.*", "model", "job", "models"],
+    "restore_color": [
+        *("errors", "color", "photo", "tiles", "tasks.*", "model", "job", "models", "restore_picture", "restore_raw"),
+    ],
     "restore_raw": [
         *("errors", "photo", "noise", "mosaic", "sensor", "raw", "negative", "tiles", "tasks.*", "job", "models"),
         "restore_picture",
@@ -82,9 +87,10 @@ ALLOWED = {
     "pipeline": [
         *("errors", "photo", "frames", "brackets", "tiles", "tasks.*", "job", "models"),
         *("restore_picture", "restore_raw", "restore_burst", "restore_blurred", "restore_hdr", "restore_low_light"),
+        "restore_color",
     ],
     "batch": ["errors", "photo", "frames", "brackets", "read", "write", "pipeline"],
-    "": ["errors", "photo", "psf", "read", "write", "job", "pipeline"],
+    "": ["errors", "photo", "psf", "hints", "tasks.*", "read", "write", "job", "pipeline"],
 }
 
 #: Packages that one part of photofix alone knows.
@@ -103,7 +109,7 @@ HOMES = {
 }
 
 #: Modules that `photofix --help` imports: at their top they may import these alone.
-COMMANDS = ["denoise", "deblur", "hdr", "low_light", "inspect", "compare", "models"]
+COMMANDS = ["denoise", "deblur", "colorize", "hdr", "low_light", "inspect", "compare", "models"]
 AT_START = ["cli", "cli.options", *(f"cli.{command}" for command in COMMANDS)]
 LIGHT = ["", "errors", "settings", "fetch", "entry", "weights", *AT_START]
 

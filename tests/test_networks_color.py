@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import golden
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from photofix import model, weights
+from photofix.device import Place
+from photofix.errors import UsageError
 from photofix.networks.colorizer_eccv16 import ColorizerECCV16
 from photofix.networks.colorizer_siggraph17 import ColorizerSIGGRAPH17
 from photofix.networks.ddcolor import DDColor
+from photofix.photo import Photo
+from photofix.restore_color import painter_of
+from photofix.tasks import colorize
+from photofix.tasks.colorize import Hints, Wishes
 
 #: A small configuration of each; their answers are on record at every fourth row and column.
 SMALL: dict[str, Callable[[], nn.Module]] = {
@@ -203,3 +211,27 @@ def test_half_precision_answers_are_finite(name: str) -> None:
     answer = answer_to(small(name).bfloat16(), seen(name).bfloat16())
     assert torch.isfinite(answer).all()
     assert answer.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("entry", "name"),
+    [
+        ("ddcolor-tiny", "ddcolor"),
+        ("zhang-eccv16", "colorizer_eccv16"),
+        ("zhang-siggraph17", "colorizer_siggraph17"),
+    ],
+)
+def test_photofix_colorize_runs_them(entry: str, name: str) -> None:
+    """What each takes is what it gets: gray or lightness, and hints where it knows them."""
+    place = Place(torch.device("cpu"), torch.float32, "test")
+    painter = painter_of(model.ready(small(name), replace(ENTRIES[entry], tile=64), place))
+    gray = Photo((golden.picture(1, 80, 120)[0].permute(1, 2, 0).numpy() * 255).astype(np.uint8))
+    colored = colorize.colorize(gray, painter, Wishes(saturation=5)).pixels
+    assert colored.shape == (80, 120, 3)
+    assert (colored.max(2) != colored.min(2)).mean() > 0.5
+    hints = Hints(((60, 40, (120, 90, 90)),))
+    if name != "colorizer_siggraph17":
+        with pytest.raises(UsageError, match="takes none"):
+            colorize.colorize(gray, painter, Wishes(hints=hints))
+    else:
+        assert (colorize.colorize(gray, painter, Wishes(saturation=5, hints=hints)).pixels != colored).any()

@@ -135,10 +135,10 @@ WRONG = [
     ("multiple = 1", "multiple = 1\nbytes_per_pixel = 1.5", "bytes_per_pixel must be a whole number"),
     ("multiple = 1", "multiple = 1\nseconds_per_megapixel = '2'", "seconds_per_megapixel must be a number"),
     ("multiple = 1", "multiple = 1\nseconds_per_megapixel = nan", "seconds_per_megapixel must be a number"),
-    ('"noise"', '"sound"', "gives must be residual, noise, image, level, ab, light, missing or stops"),
+    ('"noise"', '"sound"', "gives must be residual, noise, image, level, ab, odds, light, missing or stops"),
     ("channels = 3", "channels = 2", "takes: channels must be 1, 3 or 4"),
     ('"srgb"', '"lab"', "takes: encoding must be"),
-    ('["sigma"]', "[1]", "takes: conditions must be a list of sigma, motion, defocus, clipped, psf, exposure"),
+    ('["sigma"]', "[1]", "takes: conditions must be a list of sigma, motion, defocus, clipped, psf, exposure, hints"),
     ('network = "dncnn"', 'network = "../dncnn"', "network must be a module"),
     ("https://", "ftp://", "sources[0] url must be a web address"),
     ("{ url =", "{ file = 'a', url =", "sources[0] file is not a field"),
@@ -169,7 +169,9 @@ def test_what_an_entry_may_leave_out(home: Path) -> None:
     )
 
 
-@pytest.mark.parametrize(("encoding", "gives"), [("gray", "ab"), ("lightness", "ab"), ("srgb", "light")])
+@pytest.mark.parametrize(
+    ("encoding", "gives"), [("gray", "ab"), ("lightness", "ab"), ("lightness", "odds"), ("srgb", "light")]
+)
 def test_colorizers_and_light_have_words(home: Path, encoding: str, gives: str) -> None:
     entry = entry_of(home, TABLE.replace('"srgb"', f'"{encoding}"').replace('"noise"', f'"{gives}"'))
     assert (entry.takes.encoding, entry.gives) == (encoding, gives)

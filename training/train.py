@@ -24,12 +24,15 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 import blur
+import colors
 import degrade
 import highlights
 import panoramas
 import photos
 import tone
 from muon import Muon
+from photofix.networks import colorizer
+from photofix.networks.colorizer import Colorizer
 from photofix.networks.level import CELL, Level
 from photofix.networks.tone import Tone
 from photofix.networks.unet import ResidualBlock, UNet
@@ -44,7 +47,8 @@ class Recipe:
 
     name: str
     # "rgb", "raw", "blur" or "scene": which of the samplers below; "level": rgb, and the network says how noisy it is;
-    # "clipped": no noise but highlights that clip, and the network says what they lack
+    # "clipped": no noise but highlights that clip, and the network says what they lack; "color": a gray
+    # picture, and the network says its colors
     noise: str
     shards: list[str]
     network: dict[str, object]
@@ -60,6 +64,7 @@ class Recipe:
     drawing_share: float = 0.04  # of patches: what no camera took, such as screenshots and scanned print
     noiseless_share: float = 0.02  # of patches with white noise: none at all
     environment_share: float = 0.7  # of patches whose highlights clip: views into panoramas; the others photographs
+    held_out: str = ""  # a list of photos, beside the recipe, that are for measuring and not to be trained on
     start: str = ""  # weights to start from; layers of another shape start anew
     seed: int = 0
 
@@ -245,10 +250,11 @@ class State:
 def begin(recipe: Recipe, root: Path) -> State:
     """A network at its start: at random, or from weights where layers of the same name and shape exist."""
     torch.manual_seed(recipe.seed)
-    kinds: dict[str, type[nn.Module]] = {"level": Level, "scene": Tone}
+    kinds: dict[str, type[nn.Module]] = {"level": Level, "scene": Tone, "color": Colorizer}
     network = kinds.get(recipe.noise, UNet)(**recipe.network)
     for block in network.modules():
-        if isinstance(block, ResidualBlock):  # each starts as the identity: deep and stable from the first step
+        # Each starts as the identity: deep and stable from the first step.
+        if isinstance(block, (ResidualBlock, colorizer.ResidualBlock)):
             nn.init.zeros_(block.second.weight)
     if recipe.start:
         known = {name: value.float() for name, value in load_file(root / recipe.start).items()}
@@ -320,6 +326,8 @@ def step(state: State, recipe: Recipe, batch: list[Tensor]) -> None:
 def _loss(network: nn.Module, kind: str, noisy: Tensor, clean: Tensor, level: Tensor) -> Tensor:
     if kind == "scene":
         return tone.loss(network, noisy, clean, level)
+    if isinstance(network, Colorizer):
+        return colors.loss(network, noisy, clean)
     with torch.autocast("cpu", torch.bfloat16):
         answer = network(noisy) if kind == "level" else network(noisy, level)
     if kind == "level":
@@ -335,7 +343,14 @@ def train(recipe: Recipe, folder: Path, root: Path, run: Path) -> None:
     checkpoint, weights = run / "checkpoint.pt", run / f"{recipe.name}.safetensors"
     state = begin(recipe, root)
     resume(state, checkpoint)
-    patches = Patches(recipe, folder, recipe.seed + state.patches)
+    seed = recipe.seed + state.patches
+    if isinstance(state.network, Colorizer):
+        held_out = (root / "training/recipes" / recipe.held_out).read_text().split()
+        pictures = colors.load(folder, recipe.shards, held_out)
+        state.average |= colors.describe(state.network, pictures)
+        patches: IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]] = colors.Samples(pictures, seed)
+    else:
+        patches = Patches(recipe, folder, seed)
     loader = iter(DataLoader(patches, recipe.batch, num_workers=1, prefetch_factor=8))
     clock = saved_at = time.monotonic()
     rates = [recipe.muon_rate, recipe.adam_rate][-len(state.optimizers) :]

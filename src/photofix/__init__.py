@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Image = TypeVar("Image", Photo, np.ndarray)
 
-__all__ = ["deblur", "denoise", "hdr", "low_light", "open", "save"]
+__all__ = ["colorize", "deblur", "denoise", "hdr", "low_light", "open", "save"]
 __version__ = "0.1.0"
 
 
@@ -249,3 +249,56 @@ def low_light(
         dng=dng,
     )
     return pipeline.restore_any(image, settings, "auto")
+
+
+def colorize(
+    image: Photo | np.ndarray,
+    *,
+    hints: str | Path | Sequence[tuple[float, float, str]] | None = None,
+    palette: str | Path | None = None,
+    saturation: float = 1.0,
+    temperature: float | None = None,
+    take: int = 1,
+    recolor: bool = False,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Photo | np.ndarray:
+    """The black-and-white image in color: a Photo for a Photo; for an array (H, W), (H, W, 3) or (H, W, 4) one of the
+    same dtype with three channels, or four where the fourth, alpha, was there.
+
+    Args:
+        image: as for denoise; three channels may be toned, as sepia is. The output has the same CIE lightness.
+        hints: known colors: points (x, y, "#rrggbb") in pixels, or a file of them or of strokes, as --hints takes.
+        palette: a photo whose colors are wanted. saturation: what chroma is multiplied with.
+        temperature: 0 for the likeliest color, 1 for the mean of all; None for the network's own.
+        take: which of the plausible colorings, from 1, the most likely one.
+        recolor: an image in color loses its color first; else it is refused.
+        model, weights, device, precision: as for denoise.
+    Raises:
+        PhotofixError: the image is in color. UsageError, DeviceError, WeightsError: what was asked for is not possible.
+    """
+    from photofix import hints as files
+    from photofix import pipeline
+    from photofix.job import Settings
+    from photofix.photo import Negative
+    from photofix.tasks.colorize import Hints, Wishes
+
+    if isinstance(hints, str | Path):
+        known = files.parse(Path(hints))
+    else:
+        known = Hints(tuple(files.point(given, f"hint {number}:") for number, given in enumerate(hints or (), 1)))
+    wishes = Wishes(
+        hints=None if hints is None else known,
+        palette=files.palette(Path(palette)) if palette else None,
+        saturation=saturation,
+        temperature=temperature,
+        take=take,
+        recolor=recolor,
+    )
+    own = Path(weights) if weights else None
+    settings = Settings(task="colorize", wishes=wishes, model=model, weights=own, device=device, precision=precision)
+    painted = pipeline.restore_any(image, settings, "auto")
+    assert not isinstance(painted, Negative)
+    return painted

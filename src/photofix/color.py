@@ -52,3 +52,30 @@ def pq(nits: np.ndarray) -> np.ndarray:
     """
     light = (np.maximum(nits, 0) / 10000) ** (2610 / 16384)
     return np.asarray(((0.8359375 + 18.8515625 * light) / (1 + 18.6875 * light)) ** 78.84375, nits.dtype)
+
+
+def lightness(luminance: np.ndarray) -> np.ndarray:
+    """L of CIE Lab (CIE 15:2004, 8.2.1.1) of luminance with white = 1; odd-symmetric below 0, continued above 1.
+
+    Args:
+        luminance: float array of any shape.
+    Returns:
+        a new array of the same shape and dtype, white = 100.
+
+    >>> round(float(lightness(np.float64(0.18))), 4)
+    49.4961
+    """
+    size = np.abs(luminance)
+    found = np.where(size > (6 / 29) ** 3, 116 * np.cbrt(size) - 16, size * (29 / 3) ** 3)
+    return np.asarray(np.copysign(found, luminance), dtype=luminance.dtype)
+
+
+def luminance(lightness: np.ndarray) -> np.ndarray:
+    """Luminance with white = 1 of L of CIE Lab (CIE 15:2004, 8.2.1.1): the inverse of lightness().
+
+    >>> round(float(luminance(np.float64(50))), 6)
+    0.184187
+    """
+    size = np.abs(lightness)
+    found = np.where(size > 8, ((size + 16) / 116) ** 3, size * (3 / 29) ** 3)
+    return np.asarray(np.copysign(found, lightness), dtype=lightness.dtype)

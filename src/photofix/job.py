@@ -11,10 +11,10 @@ import numpy as np
 from photofix.burst import Method
 from photofix.model import Tile
 from photofix.photo import Negative, Photo
-from photofix.tasks import deblur, low_light
+from photofix.tasks import colorize, deblur, low_light
 
 Auto = Literal["auto"]
-Task = Literal["denoise", "deblur", "hdr", "low-light"]
+Task = Literal["denoise", "deblur", "hdr", "low-light", "colorize"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ class Settings:
     method: how the frames of a burst become one photo. Noise levels are those of one frame. blur: what deblurring is to
     undo, where it is known; mode: what blurred the picture, where it is not;
     show_psf: whether the blur that was then found is drawn; lift: how low light is brightened.
+    wishes: how a photo is to be colored.
     """
 
     task: Task = "denoise"
@@ -99,13 +100,16 @@ class Settings:
     show_psf: bool = False
     light: Light = Light()
     lift: Lift = Lift()
+    wishes: colorize.Wishes = field(default_factory=colorize.Wishes)
 
 
 @dataclass(frozen=True)
 class Restored:
     """A finished photo, or the negative that was asked for, and what was done: model, device, noise level, tiles,
-    seconds. psf: (h, w, 1) uint16, a drawing of the blur that was found, where it was asked for."""
+    seconds. psf: (h, w, 1) uint16, a drawing of the blur that was found, where it was asked for.
+    sheet: several answers, where they were asked for."""
 
     photo: Photo | Negative
     facts: dict[str, object] = field(default_factory=dict)
     psf: np.ndarray | None = None
+    sheet: Photo | None = None

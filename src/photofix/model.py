@@ -55,6 +55,7 @@ NETWORKS = {
     "cidnet": "CIDNet",
     "retinexformer": "Retinexformer",
     "ddcolor": "DDColor",
+    "colorizer": "Colorizer",
     "colorizer_eccv16": "ColorizerECCV16",
     "colorizer_siggraph17": "ColorizerSIGGRAPH17",
     "expandnet": "ExpandNet",
@@ -153,6 +154,18 @@ class Model:
 
     def _picture(self, light: np.ndarray) -> Tensor:
         return _to_tensor(light, self.place, self.entry.multiple)
+
+    def whole(self, *planes: np.ndarray) -> np.ndarray:
+        """The answer (K, h, w) float32 to planes (C, H, W) of a picture seen whole, sides multiples of `multiple`."""
+        sides = planes[0].shape[1:]
+        self._check_view((slice(0, sides[0]), slice(0, sides[1])), (sides[0], sides[1]))
+        tensors = (torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in planes)
+        answer = self._run(*(tensor.to(self.place.device)[None] for tensor in tensors))
+        return np.asarray(answer[0].float().cpu().numpy())
+
+    def kept(self, name: str) -> np.ndarray:
+        """Numbers that came with the weights, and are none of its own, as float32."""
+        return np.asarray(self.network.get_buffer(name).float().cpu().numpy())
 
     def tiling(self, height: int, width: int) -> Tiling:
         """How a picture of this size is cut: not at all where the network must see it whole."""

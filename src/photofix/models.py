@@ -72,6 +72,8 @@ class Models:
             return "hdr", False
         if self.settings.task == "low-light":
             return None if self.settings.lift.method != "network" else ("low-light", False)
+        if self.settings.task == "colorize":
+            return "colorize", False
         return self._for_known_blur(self.settings.blur) if self.settings.blur else self._for_blur()
 
     def _for_known_blur(self, known: KnownBlur) -> tuple[str, bool] | None:

@@ -18,6 +18,7 @@ from photofix.models import Models
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.restore_blurred import restore_blurred
 from photofix.restore_burst import Step, restore_burst
+from photofix.restore_color import restore_color
 from photofix.restore_hdr import restore_bracket, restore_one
 from photofix.restore_low_light import restore_low_light
 from photofix.restore_picture import cropped, exposed, restore_picture
@@ -60,6 +61,7 @@ _TASKS: dict[Task, Step] = {
     "deblur": restore_blurred,
     "hdr": restore_one,
     "low-light": restore_low_light,
+    "colorize": restore_color,
 }
 
 
@@ -79,7 +81,7 @@ def restore_any(
     restored = finished.pixels
     if image.shape[2:] == (4,):
         return np.concatenate([restored, image[:, :, 3:]], axis=2)
-    return restored.reshape(image.shape)
+    return restored if settings.task == "colorize" else restored.reshape(image.shape)
 
 
 def light_of(

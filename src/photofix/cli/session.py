@@ -69,6 +69,7 @@ class Work:
     saving: SaveOptions
     show_psf: Path | None = None
     shown: Finish | None = None
+    sheet: Path | None = None  # where a picture of several answers goes
 
 
 def run(work: Work, manner: Manner) -> int:
@@ -78,6 +79,7 @@ def run(work: Work, manner: Manner) -> int:
         UsageError, DeviceError, WeightsError: before any photo is read.
     """
     jobs = planned(work.settings.task, work.files)
+    _check_for_one(work, jobs)
     _spare_pictures("--json", manner.json, jobs)
     _check_show_psf(work, jobs)
     models = Models(_settings_for(work, jobs))
@@ -101,6 +103,13 @@ def run(work: Work, manner: Manner) -> int:
         print(f"photofix: interrupted{resume if len(jobs) > 1 else ''}", file=sys.stderr)
         return 130
     return _close(outcomes, jobs, manner)
+
+
+def _check_for_one(work: Work, jobs: list[Job]) -> None:
+    """UsageError where several photos are to share what can only be one photo's."""
+    for option, given in {"--hints": work.settings.wishes.hints, "--picture": work.sheet}.items():
+        if given and len(jobs) > 1:
+            raise UsageError(f"{option} belongs to one photo, and here are {len(jobs)}: give one at a time")
 
 
 def _settings_for(work: Work, jobs: list[Job]) -> Settings:
@@ -184,6 +193,8 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
         restored = pipeline.restore(photo, models, tile_done)
         if work.show_psf is not None and restored.psf is not None:
             writing.write(Photo(restored.psf), work.show_psf)
+        if restored.sheet and work.sheet:
+            writing.write(restored.sheet, work.sheet, SaveOptions())
         return restored.photo, restored.facts | {"notes": list(restored.photo.notes)}
 
     def write(job: Job, photo: Photo | Negative) -> list[str]:
