@@ -23,7 +23,7 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 def test_help_names_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    assert set(COMMANDS) == {"denoise", "deblur", "info", "compare", "doctor", "models", "hdr", "low-light"}
+    assert set(COMMANDS) == {"denoise", "deblur", "info", "compare", "doctor", "models", "hdr", "low-light", "colorize"}
     assert all(command in result.stdout for command in COMMANDS)
 
 
