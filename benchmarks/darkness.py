@@ -71,11 +71,15 @@ def classical_and_bm3d(dark: Dark, method: Literal["gamma", "clahe"]) -> np.ndar
 
 @dataclass(frozen=True)
 class Brief:
-    """A RAW photo exposed for so many times less than it should have been, and what it should have become: (H, W, 3)
-    in [0, 1], sRGB-encoded."""
+    """A RAW photo exposed for so many times less than it should have been.
+
+    truth: (H, W, 3) in [0, 1], sRGB-encoded: what LibRaw would have made of it without noise, exposed well.
+    photograph: (H, W, 3) uint8, what it was made from.
+    """
 
     photo: RawPhoto
     truth: np.ndarray
+    photograph: np.ndarray
     ratio: int
 
 
@@ -90,7 +94,8 @@ def exposed_briefly(picture: np.ndarray, ratio: int, seed: int) -> Brief:
     numbers = np.rint(BLACK + sensed * (WHITE - BLACK)).clip(0, WHITE).astype(np.uint16)
     photo = raw.read_raw(_dng(numbers, camera), "a simulated photo")
     assert isinstance(photo, RawPhoto)
-    return Brief(photo, _shown(raw.develop(photo, (BLACK + signal * (WHITE - BLACK)).astype(np.float32))), ratio)
+    truth = raw.develop(photo, (BLACK + signal * (WHITE - BLACK)).astype(np.float32))
+    return Brief(photo, _shown(truth), picture[:height, :width], ratio)
 
 
 def amplified(scene: Brief) -> np.ndarray:

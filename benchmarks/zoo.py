@@ -100,7 +100,7 @@ def _different(entries: dict[str, Entry]) -> Iterator[Entry]:
     """The entries, one of those that differ in their weights alone, with the weights here if any are."""
     kinds: dict[str, list[Entry]] = {}
     for entry in entries.values():
-        if entry.gives not in ("level", "odds"):
+        if entry.gives not in ("level", "odds", "stops"):
             kinds.setdefault(f"{entry.network} {entry.arguments}", []).append(entry)
     for alike in kinds.values():
         yield next((entry for entry in alike if _file(entry)), alike[0])

@@ -31,6 +31,18 @@ class Scene:
     flat: bool
 
 
+def well_exposed(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A photo, sRGB-encoded, whose mean is that of most photos: others get a curve that brings it there.
+
+    Not every photo is well exposed, and some are dark on purpose. Who asks for light does not mean these.
+    """
+    mean, wanted = float(photo.mean()), rng.uniform(0.36, 0.54)
+    if 0.36 < mean < 0.54:
+        return photo
+    power = float(np.clip(np.log(wanted) / np.log(np.clip(mean, 0.02, 0.98)), 0.4, 1.8))
+    return np.asarray(photo**power, np.float32)
+
+
 def scene(photo: np.ndarray, rng: np.random.Generator) -> Scene:
     """A well-exposed photo, small and sRGB-encoded, and the dark one that it may have been.
 

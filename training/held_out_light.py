@@ -25,7 +25,10 @@ def scenes(folder: Path, count: int) -> list[dark.Scene]:
     """The same ones every time."""
     rng = np.random.default_rng(1)
     held_out = photos.load(folder, ["scenes-0", "scenes-1", "scenes-2", "people-0"], held_out=True)
-    return [dark.scene(tone.framed(held_out[index % len(held_out)], rng), rng) for index in range(count)]
+    return [
+        dark.scene(dark.well_exposed(tone.framed(held_out[index % len(held_out)], rng), rng), rng)
+        for index in range(count)
+    ]
 
 
 def kind(scene: dark.Scene) -> str:

@@ -20,7 +20,7 @@ Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 def sample(photo: np.ndarray, rng: np.random.Generator) -> Sample:
     """Seen and clean light (6, 144, 144), the sRGB-encoded target (3, 144, 144); stops wanted and true, flat (3,)."""
-    scene = dark.scene(framed(photo, rng), rng)
+    scene = dark.scene(dark.well_exposed(framed(photo, rng), rng), rng)
     # A user may want another exposure than the right one, and then the picture as bright as that makes it.
     more = rng.uniform(-2, 1) if rng.random() < 0.25 else 0.0
     target = dark.linear_to_srgb((dark.srgb_to_linear(scene.target) * np.float32(2**more)).clip(0, 1))

@@ -71,10 +71,11 @@ def _plan(shrunk: np.ndarray, exposure: float, network: Model, flat: bool, setti
     stops = network.stops(shrunk, exposure, flat)
     if flat:
         return low_light.plan(shrunk, stops, exposure)
-    if settings.lift.exposure != "auto":
+    auto = settings.lift.exposure == "auto"
+    if not auto:
         stops = low_light.restrained(shrunk, stops, exposure)
     # What is bright is left alone: nothing becomes darker, unless that is asked for.
-    return replace(low_light.plan(shrunk, stops, exposure), least=min(exposure, 0.0))
+    return replace(low_light.plan(shrunk, stops, exposure), least=min(exposure, 0.0), to_white=auto)
 
 
 def _exposure(shrunk: np.ndarray, before: float, network: Model, settings: Settings) -> tuple[float, str]:

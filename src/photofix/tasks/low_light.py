@@ -52,6 +52,8 @@ _GAMMA, _CLIP, _CELLS = 0.4, 2.0, (8, 8)
 class Plan:
     """How a picture is brightened: in every place, stops = slope * brightness + offset, and not less than `least`.
 
+    to_white: no pixel is brightened further than to where its brightest color is white, so that bright colors stay.
+
     exposure: stops that were wanted. slope, offset: (h, w, 3) float32, cells laid over the whole picture, between whose
     centers the values run linearly. brightness: log2(light * 2**exposure + 2**-7), light being the mean of the colors.
     """
@@ -60,6 +62,7 @@ class Plan:
     slope: np.ndarray
     offset: np.ndarray
     least: float = -np.inf
+    to_white: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,14 +111,15 @@ def plan(shrunk: np.ndarray, stops: np.ndarray, exposure: float) -> Plan:
 
 
 def restrained(shrunk: np.ndarray, stops: np.ndarray, exposure: float) -> np.ndarray:
-    """Exactly the exposure that was asked for, save in places that it would take past white: fewer stops there.
+    """Exactly the exposure that was asked for, save in places that it would take past white: there as many fewer stops
+    as the network says, and no more than that it takes.
 
     shrunk: the small picture (S, S, 3). stops: what the network says of its places, (h, w, 3).
     """
     side = len(shrunk) // len(stops)
     brightest = cv2.dilate(shrunk.max(2), np.ones((side, side)))[side // 2 :: side, side // 2 :: side]
-    over = (np.log2(brightest + _FLOOR) + np.float32(exposure)).clip(0, 1)[:, :, None]
-    return np.asarray(exposure + over * np.minimum(stops - exposure, 0), np.float32)
+    over = (np.log2(brightest + _FLOOR) + np.float32(exposure)).clip(0)[:, :, None]
+    return np.asarray(exposure + np.clip(stops - exposure, -over, 0), np.float32)
 
 
 def evenly(stops: float) -> Plan:
@@ -199,6 +203,9 @@ def _stops(light: np.ndarray, how: Plan, whole: tuple[int, int], part: tuple[sli
     lines = np.tensordot(down, both, 1).transpose(0, 2, 1) @ across.T
     slope, offset = np.split(lines, 2, 1)  # (h, C, w) each
     stops = np.maximum(slope * _brightness(light, how.exposure)[:, None] + offset, np.float32(how.least))
+    if how.to_white:
+        room = -np.log2(np.clip(light.max(2), np.float32(2.0**-20), 1))
+        stops = np.minimum(stops, room[:, None])
     return np.asarray(stops.transpose(0, 2, 1))
 
 
