@@ -36,8 +36,9 @@ _SURE = 0.55
 #: How much a palette tells, beside what is seen.
 _PALETTE = 0.7
 
-#: Colors that are put on one coloring after another so that each is another one, and their side in pixels.
-_SEEDS, _SEED_SIDE = 5, 3
+#: Colors that are put on one coloring after another so that each is another one, their side in pixels, and the
+#: temperature at which they are drawn.
+_SEEDS, _SEED_SIDE, _SEED_TEMPERATURE = 5, 3, 0.6
 
 #: Longer side at which strokes are looked for.
 _STROKES_SIDE = 2000
@@ -328,9 +329,12 @@ def _seeded(scene: _Scene, painter: Painter, wishes: Wishes) -> _Scene:
     What the network makes of them hangs together; independent draws at every place would be confetti.
     """
     assert painter.centers is not None
+    assert painter.rarity is not None
     rng = np.random.default_rng(wishes.take)
     for _ in range(_SEEDS):
-        odds = _odds(_logits(scene, painter, wishes))
+        # As likely as they are: what makes rare colors likelier for one guess would here make them common.
+        likely = _logits(scene, painter, wishes) - (_RARE + 1) * painter.rarity[:, None, None]
+        odds = _odds(likely / _SEED_TEMPERATURE)
         open_ = np.maximum(_entropy(odds), 1e-6)
         place = np.unravel_index(rng.choice(open_.size, p=(open_ / open_.sum()).ravel()), open_.shape)
         drawn = painter.centers[
