@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,16 +10,17 @@ import cv2
 import imagecodecs
 import numpy as np
 import pytest
+from PIL.ImageCms import ImageCmsProfile, createProfile
 
 import photofix
-from photofix import brackets, finish, pipeline, radiance, response, tone
+from photofix import brackets, finish, pipeline, profile, radiance, response, tone
 from photofix.brackets import Bracket
 from photofix.color import linear_to_srgb, srgb_to_linear
 from photofix.errors import BurstError, UsageError
 from photofix.finish import Finish
 from photofix.job import Light, Settings
 from photofix.models import Models
-from photofix.photo import Photo
+from photofix.photo import Metadata, Photo
 from photofix.radiance import Exposed
 from photofix.read import read
 from photofix.tasks import denoise, lift
@@ -362,3 +364,33 @@ def test_light_above_white_is_denoised_where_it_can_be_seen_and_never_clipped() 
     assert calls[0].max() < 2
     shown = denoise.displayed(photo)
     assert shown[8:].min() > 0.01
+
+
+def display_p3() -> bytes:
+    """A profile as phones write it: linear_srgb's bytes with Display P3's colorants (D50)."""
+    icc = profile.linear_srgb(3)
+    colorants = ((0.5151, 0.2412, -0.0011), (0.2919, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841))
+    for name, value in zip((b"rXYZ", b"gXYZ", b"bXYZ"), colorants, strict=True):
+        (place,) = struct.unpack_from(">I", icc, icc.index(name) + 4)
+        icc = icc[: place + 8] + struct.pack(">3i", *(round(part * 65536) for part in value)) + icc[place + 20 :]
+    return icc
+
+
+@pytest.mark.parametrize("ending", ["exr", "hdr", "tiff"])
+def test_light_of_a_wide_profile_is_told_in_the_primaries_that_the_file_names(ending: str) -> None:
+    light = Photo(np.array([[[1, 0, 0], [0.5, 0.5, 0.5]]], np.float32), "linear", metadata=Metadata(icc=display_p3()))
+    told = finish.finished(light, ending, Finish(depth=32))
+    # CSS Color 4 has this matrix: Display P3's red in linear sRGB.
+    assert np.allclose(told.pixels[0, 0], [1.2249, -0.0420, -0.0196], atol=2e-3)
+    assert np.allclose(told.pixels[0, 1], 0.5, atol=1e-3)
+    assert told.metadata.icc != light.metadata.icc
+
+
+def test_light_of_an_srgb_profile_keeps_its_numbers() -> None:
+    light = Photo(scene(), "linear", metadata=Metadata(icc=ImageCmsProfile(createProfile("sRGB")).tobytes()))
+    assert finish.finished(light, "exr", Finish()).pixels is light.pixels
+
+
+@pytest.mark.parametrize("icc", [b"", b"short", b"\xff" * 200, profile.linear_srgb(1)])
+def test_profiles_without_primaries_change_nothing(icc: bytes) -> None:
+    assert profile.to_srgb(icc) is None

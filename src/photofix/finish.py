@@ -14,7 +14,7 @@ import numpy as np
 from photofix import tone
 from photofix.color import TO_BT2020, WHITE_NITS, linear_to_srgb, pq
 from photofix.photo import GainMap, Metadata, Photo
-from photofix.profile import linear_srgb
+from photofix.profile import linear_srgb, to_srgb
 
 #: How much brighter than paper white displays are taken to be: by a gain map, and at 1000 cd/m2.
 HEADROOM = 8.0
@@ -44,16 +44,29 @@ class Finish:
 def finished(photo: Photo, format: str, finish: Finish) -> Photo:
     """A photo in linear light, as a file of that format is to hold it."""
     if format in ("exr", "hdr", "pfm"):
-        return photo
+        return _in_srgb(photo)
     if format == "tiff" and finish.depth == 32:
-        return replace(photo, metadata=replace(photo.metadata, icc=linear_srgb(photo.pixels.shape[2])))
+        light = _in_srgb(photo)
+        return replace(light, metadata=replace(light.metadata, icc=linear_srgb(light.pixels.shape[2])))
     if format == "avif" and finish.pq:
-        return _for_bright_displays(photo, finish)
+        return _for_bright_displays(_in_srgb(photo), finish)
     shown = tone.mapped(photo.pixels, finish.operator, finish.exposure)
     wide = format in ("png", "tiff", "avif", "pnm") and finish.depth in (None, 16)
     pixels = _encoded(shown, np.dtype(np.uint16 if wide else np.uint8))
     gain = _gain_map(photo, shown, finish) if format == "jpeg" and finish.gain_map else None
     return replace(photo, pixels=pixels, encoding="srgb", alpha=None, gain=gain)
+
+
+def _in_srgb(photo: Photo) -> Photo:
+    """Light in the primaries that files of light are read in, where its profile has others (Display P3, say)."""
+    icc = photo.metadata.icc
+    matrix = to_srgb(icc) if icc and photo.pixels.shape[2] == 3 else None
+    if matrix is None:
+        return photo
+    light = np.empty_like(photo.pixels)
+    for top in range(0, len(light), _ROWS):
+        light[top : top + _ROWS] = photo.pixels[top : top + _ROWS] @ matrix.T
+    return replace(photo, pixels=light, metadata=replace(photo.metadata, icc=None))
 
 
 def _encoded(shown: np.ndarray, kind: np.dtype[np.unsignedinteger]) -> np.ndarray:

@@ -1,8 +1,10 @@
-"""ICC profiles that nobody ships and everybody needs: sRGB's primaries in linear light."""
+"""ICC profiles: one that nobody ships and everybody needs, sRGB's primaries in linear light; and others' primaries."""
 
 from __future__ import annotations
 
 import struct
+
+import numpy as np
 
 #: sRGB's primaries and white as profiles state them: XYZ adapted to D50 (ICC.1:2022; IEC 61966-2-1 annex F).
 _WHITE = (0.9642, 1.0, 0.8249)
@@ -21,6 +23,30 @@ def linear_srgb(channels: int) -> bytes:
     else:
         tags[b"kTRC"] = curve
     return _assembled(tags, b"RGB " if channels == 3 else b"GRAY")
+
+
+def to_srgb(icc: bytes) -> np.ndarray | None:
+    """(3, 3) float32: a profile's linear light to sRGB's primaries; colors outside of these get negative parts.
+
+    None where the profile has sRGB's primaries, to 0.002, or is not one of three primaries.
+    """
+    found = _primaries(icc)
+    if found is None:
+        return None
+    matrix = np.linalg.inv(np.array(list(_PRIMARIES.values())).T) @ found.T
+    return None if np.abs(matrix - np.eye(3)).max() < 2e-3 else matrix.astype(np.float32)
+
+
+def _primaries(icc: bytes) -> np.ndarray | None:
+    """XYZ of red, green and blue, a row each."""
+    if len(icc) < 132:
+        return None
+    (count,) = struct.unpack_from(">I", icc, 128)
+    table = [struct.unpack_from(">4sII", icc, 132 + 12 * index) for index in range(min(count, (len(icc) - 132) // 12))]
+    places = {name: place for name, place, size in table if size >= 20 and place + 20 <= len(icc)}
+    if not places.keys() >= _PRIMARIES.keys():
+        return None
+    return np.array([struct.unpack_from(">3i", icc, places[name] + 8) for name in _PRIMARIES]) / 65536
 
 
 def _assembled(tags: dict[bytes, bytes], space: bytes) -> bytes:
