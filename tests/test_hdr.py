@@ -386,6 +386,15 @@ def test_light_of_a_wide_profile_is_told_in_the_primaries_that_the_file_names(en
     assert told.metadata.icc != light.metadata.icc
 
 
+def test_radiance_hdr_holds_no_negative_light(tmp_path: Path) -> None:
+    light = np.full((8, 16, 3), [1.2, -0.04, -0.02], np.float32)
+    light.flags.writeable = False
+    write(Photo(light, "linear"), tmp_path / "red.hdr")
+    back = read(tmp_path / "red.hdr")
+    assert isinstance(back, Photo)
+    assert np.allclose(back.pixels, light.clip(0), atol=0.01)
+
+
 def test_light_of_an_srgb_profile_keeps_its_numbers() -> None:
     light = Photo(scene(), "linear", metadata=Metadata(icc=ImageCmsProfile(createProfile("sRGB")).tobytes()))
     assert finish.finished(light, "exr", Finish()).pixels is light.pixels

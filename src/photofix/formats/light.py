@@ -88,6 +88,8 @@ def write(photo: Photo, path: Path, kind: str, half: bool) -> None:
     samples = joined(photo)
     if photo.alpha is not None:
         samples[..., :-1] *= samples[..., -1:]
+    if kind == "hdr":
+        samples = np.maximum(samples, 0)  # its bytes know no sign: a negative would come back as bright light
     height, width, channels = samples.shape
     spec = OpenImageIO.ImageSpec(width, height, channels, "half" if half else "float")
     if kind == "exr":
