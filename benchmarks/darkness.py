@@ -27,11 +27,6 @@ WELL, READ = 6000.0, 2.0
 #: Levels of the imagined 14-bit sensor whose mosaics are files, and its sensitivity.
 BLACK, WHITE, ISO = 512, 16383, 800
 
-#: Linear sRGB to XYZ (IEC 61966-2-1).
-_TO_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
-
 
 @dataclass(frozen=True)
 class Dark:
@@ -131,7 +126,7 @@ def _shown(photo: Photo) -> np.ndarray:
 def _dng(mosaic: np.ndarray, camera: Camera) -> bytes:
     """A DNG that says of the camera what a camera's own would: levels, color, white balance, noise."""
     neutral = np.array([1 / camera.red_gain, 1, 1 / camera.blue_gain])
-    matrix = neutral[:, None] * camera.rgb_to_camera @ np.linalg.inv(_TO_XYZ)
+    matrix = neutral[:, None] * camera.rgb_to_camera @ np.linalg.inv(training_code().RGB_TO_XYZ)
     tags = [
         (33421, "H", 2, (2, 2), True),  # CFARepeatPatternDim
         (33422, "B", 4, bytes((0, 1, 1, 2)), True),  # CFAPattern

@@ -54,7 +54,7 @@ def test_even_stops_multiply_light(kind: str, encoding: str, channels: int) -> N
     dark = replace(photo(kind, channels, alpha=True), encoding=encoding)
     dark = replace(dark, pixels=(dark.pixels / (1 if kind == "float32" else 4)).astype(dark.pixels.dtype))
     lifted = low_light.lift(dark, low_light.evenly(1.5))
-    before, after = (low_light._light(one, one.pixels) for one in (dark, lifted))
+    before, after = (color.light_of(one.pixels, one.encoding) for one in (dark, lifted))
     expected = before * np.float32(2**1.5)
     if kind != "float32":
         expected = expected.clip(0, 1)

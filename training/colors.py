@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from degrade import linear_to_srgb, srgb_to_linear
+from photofix.color import LUMINANCE
 from photofix.networks.colorizer import CELL, Colorizer
 from photos import HELD_OUT_EVERY
 
@@ -132,7 +133,7 @@ def film(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     Half of the time the luminance of today, else a film that sees colors in its own way (early ones no red); exposure,
     contrast, fading, a lens that falls off and is soft, and grain, each in a part of the pictures.
     """
-    weights = np.array([0.2126, 0.7152, 0.0722])
+    weights = LUMINANCE.astype(np.float64)
     if rng.random() < 0.5:
         weights = rng.dirichlet([2.1, 4.2, 1.6]) if rng.random() < 0.7 else rng.dirichlet([0.4, 3.0, 3.0])
     gray = linear_to_srgb(srgb_to_linear(picture) @ weights.astype(np.float32))

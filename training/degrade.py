@@ -12,10 +12,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from photofix.color import LUMINANCE
 from photofix.noise import stabilise
-
-#: Rec. 709 luminance weights, to split noise into lightness and color.
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 
 #: XYZ to camera matrices of four cameras with unlike dyes (Brooks et al. 2019 use these four); only mixtures are used.
 _XYZ_TO_CAMERA = np.array(
@@ -26,7 +24,8 @@ _XYZ_TO_CAMERA = np.array(
         [[0.6596, -0.2079, -0.0562], [-0.4782, 1.3016, 0.1933], [-0.0970, 0.1581, 0.5181]],
     ]
 )
-_RGB_TO_XYZ = np.array(
+#: Linear sRGB to XYZ (IEC 61966-2-1).
+RGB_TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
 
@@ -46,7 +45,7 @@ class Camera:
 def draw_camera(rng: np.random.Generator, shot_range: tuple[float, float], exposure: float = 1.0) -> Camera:
     """A camera with shot noise in the range (variance = shot * signal + read, white = 1)."""
     mixture = rng.dirichlet(np.ones(len(_XYZ_TO_CAMERA)))
-    matrix = np.tensordot(mixture, _XYZ_TO_CAMERA, 1) @ _RGB_TO_XYZ
+    matrix = np.tensordot(mixture, _XYZ_TO_CAMERA, 1) @ RGB_TO_XYZ
     shot = float(np.exp(rng.uniform(*np.log(shot_range))))
     # Read variance grows almost with the square of the gain (Brooks et al. fit 2.18 log shot + 1.2 to real phones);
     # wider here, since large sensors read with less noise.

@@ -27,10 +27,6 @@ from photofix.raw import develop, read_raw
 ISO = 6400
 BLACK, WHITE = 256, 4095
 WIDTH, HEIGHT = 768, 512
-#: Linear sRGB to XYZ (IEC 61966-2-1).
-RGB_TO_XYZ = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,7 @@ def _clean(path: Path) -> np.ndarray:
 
 def _tags(camera: Camera) -> DNGTags:
     neutral = np.array([1 / camera.red_gain, 1, 1 / camera.blue_gain])
-    color_matrix = neutral[:, None] * camera.rgb_to_camera @ np.linalg.inv(RGB_TO_XYZ)
+    color_matrix = neutral[:, None] * camera.rgb_to_camera @ np.linalg.inv(degrade.RGB_TO_XYZ)
     tags = DNGTags()
     tags.set(Tag.ImageWidth, WIDTH)
     tags.set(Tag.ImageLength, HEIGHT)

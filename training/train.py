@@ -31,6 +31,7 @@ import panoramas
 import photos
 import tone
 from muon import Muon
+from photofix.color import LUMINANCE
 from photofix.networks import colorizer
 from photofix.networks.colorizer import Colorizer
 from photofix.networks.level import CELL, Level
@@ -137,7 +138,7 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
             if rng.random() < self.recipe.soft_share:
                 clean = degrade.soften(clean, rng)
             if gray := rng.random() < 0.08:
-                clean = np.repeat(clean @ degrade.LUMINANCE[:, None], 3, axis=2)
+                clean = np.repeat(clean @ LUMINANCE[:, None], 3, axis=2)
             # More often low than high: that is where photos are; exactly none now and then.
             level = 75 / 255 * rng.random() ** 1.3 * (rng.random() > self.recipe.noiseless_share)
             noisy = clean + rng.normal(0, level, (side, side, 1 if gray else 3)).astype(np.float32)

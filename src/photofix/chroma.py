@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from photofix import color
+from photofix.overview import lines
 from photofix.photo import Photo, white
 
-#: Luminance of sRGB's primaries (IEC 61966-2-1), and the light that X and Z beyond Y, as parts of white's, add to each.
+#: Luminance of sRGB's primaries (IEC 61966-2-1), to more digits than color.LUMINANCE has, since L is to stay; and the
+#: light that X and Z beyond Y, as parts of white's, add to each.
 LUMINANCE = np.array([0.2126729, 0.7151522, 0.0721750], np.float32)
 _FROM_X = np.array([3.2404542, -0.9692660, 0.0556434]) * 0.95047
 _FROM_Z = np.array([-0.4985314, 0.0415560, 1.0572252]) * 1.08883
@@ -53,20 +54,12 @@ class Plan:
 
 
 def guided(chroma: np.ndarray, lightness: np.ndarray) -> Plan:
-    """The plan of chroma (h, w, 2) that follows the lightness (h, w): a straight line of L in every small window.
-
-    The fast guided filter (He and Sun, "Fast Guided Filter", 2015), whose lines are applied at full size.
-    """
+    """The plan of chroma (h, w, 2) that follows the lightness (h, w): a straight line of L in every small window."""
 
     def mean(plane: np.ndarray) -> np.ndarray:
         return np.asarray(cv2.blur(plane, (2 * _RADIUS + 1,) * 2, borderType=cv2.BORDER_REFLECT))
 
-    middle = mean(lightness)
-    spread = mean(lightness * lightness) - middle * middle + np.float32(_FLAT)
-    planes = []
-    for plane in cv2.split(chroma):
-        slope = (mean(plane * lightness) - mean(plane) * middle) / spread
-        planes += [mean(slope), mean(mean(plane) - slope * middle)]
+    planes = [part for plane in cv2.split(chroma) for part in lines(plane, lightness, _FLAT, mean)]
     return Plan(np.dstack(planes).astype(np.float32))
 
 
@@ -140,20 +133,8 @@ def painted(photo: Photo, plan: Plan, touches: tuple[Touch, ...] = ()) -> Iterat
 
 def luminance(photo: Photo, first: int, last: int) -> np.ndarray:
     """Luminance (rows, W) float32 of some of a photo's rows, white = 1."""
-    pixels = photo.pixels[first:last]
-    if pixels.dtype.kind == "u" and photo.encoding == "srgb":
-        light = _light(pixels.dtype)[pixels]
-    else:
-        numbers = pixels.astype(np.float32) / np.float32(white(pixels.dtype))
-        light = color.srgb_to_linear(numbers) if photo.encoding == "srgb" else numbers
+    light = color.light_of(photo.pixels[first:last], photo.encoding)
     return np.asarray(light[:, :, 0] if light.shape[2] == 1 else light @ LUMINANCE)
-
-
-@lru_cache(maxsize=2)
-def _light(dtype: np.dtype) -> np.ndarray:
-    """The light of every number that an sRGB picture of a dtype can hold."""
-    full = white(dtype)
-    return color.srgb_to_linear(np.arange(full + 1) / full).astype(np.float32)
 
 
 def colored(light: np.ndarray, lightness: np.ndarray, a: np.ndarray, b: np.ndarray, bounded: bool) -> np.ndarray:

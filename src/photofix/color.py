@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
+
+from photofix.photo import Encoding, white
+
+#: What linear red, green and blue with sRGB's primaries count for in luminance (ITU-R BT.709); white is 1.
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def srgb_to_linear(encoded: np.ndarray) -> np.ndarray:
@@ -35,6 +42,21 @@ def linear_to_srgb(linear: np.ndarray) -> np.ndarray:
     size = np.abs(linear)
     encoded = np.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055)
     return np.asarray(np.copysign(encoded, linear), dtype=linear.dtype)
+
+
+def light_of(pixels: np.ndarray, encoding: Encoding) -> np.ndarray:
+    """Linear light, float32 with white at 1, of stored numbers: uint8, uint16 or float32, of any shape."""
+    if encoding == "linear" or pixels.dtype == np.float32:
+        light = pixels.astype(np.float32) / np.float32(white(pixels.dtype))
+        return light if encoding == "linear" else srgb_to_linear(light)
+    return np.asarray(_light_of_numbers(pixels.dtype)[pixels])
+
+
+@lru_cache(maxsize=2)
+def _light_of_numbers(dtype: np.dtype) -> np.ndarray:
+    """The light of every number that an sRGB picture of a dtype can hold: to look up is faster than to compute."""
+    full = white(dtype)
+    return srgb_to_linear(np.arange(full + 1) / full).astype(np.float32)
 
 
 #: Linear light with sRGB's primaries to BT.2020's (ITU-R BT.2087-0, table 1); white stays white.

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from photofix.color import LUMINANCE
 from photofix.photo import white
-
-#: What red, green and blue count for in luminance (ITU-R BT.709); white is 1.
-LUMINANCE = np.array((0.2126, 0.7152, 0.0722), np.float32)
 
 #: Rows that are worked on at a time: a picture at 32 bits a sample may not fit.
 _BAND = 256

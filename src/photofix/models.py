@@ -66,15 +66,12 @@ class Models:
         Raises:
             UsageError: of the blur and the network that deblurring needs, one is missing or does not go with the other.
         """
-        if self.settings.task == "denoise":
-            return "denoise", is_raw
-        if self.settings.task == "hdr":
-            return "hdr", False
-        if self.settings.task == "low-light":
-            return None if self.settings.lift.method != "network" else ("low-light", False)
-        if self.settings.task == "colorize":
-            return "colorize", False
-        return self._for_known_blur(self.settings.blur) if self.settings.blur else self._for_blur()
+        task, blur = self.settings.task, self.settings.blur
+        if task == "deblur":
+            return self._for_known_blur(blur) if blur else self._for_blur()
+        if task == "low-light" and self.settings.lift.method != "network":
+            return None
+        return task, is_raw and task == "denoise"
 
     def _for_known_blur(self, known: KnownBlur) -> tuple[str, bool] | None:
         name = self.settings.model

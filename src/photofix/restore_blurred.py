@@ -11,8 +11,8 @@ from photofix.job import KnownBlur, Restored
 from photofix.model import Model
 from photofix.models import Models
 from photofix.photo import Photo, RawPhoto
-from photofix.restore_picture import cropped, exposed, facts_of, fraction, noise_level, noted
-from photofix.restore_raw import restore_raw
+from photofix.restore_picture import cropped, exposed, facts_of, noise_level, noted
+from photofix.restore_raw import quietly_developed
 from photofix.tasks import deblur
 from photofix.tiles import Progress
 
@@ -21,9 +21,7 @@ def restore_blurred(photo: Photo | RawPhoto, models: Models, progress: Progress 
     """A finished picture; RAW is denoised as a mosaic and developed first."""
     settings = models.settings
     if isinstance(photo, RawPhoto):
-        # Two halves of the work; a mosaic's progress counts packed pixels, one for four of the picture's.
-        shown, progress = restore_raw(photo, models, fraction(progress, 2)).photo, fraction(progress, 8)
-        assert isinstance(shown, Photo)
+        shown, progress = quietly_developed(photo, models, progress)
     else:
         shown = cropped(exposed(photo, settings), settings.roi)
     return _known(shown, settings.blur, models, progress) if settings.blur else _blind(shown, models, progress)

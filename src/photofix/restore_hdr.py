@@ -198,7 +198,7 @@ def _quiet(photo: Photo, sigma: np.ndarray, models: Models, progress: Progress |
 
 def _shown_noise(photo: Photo, sigma: np.ndarray) -> SigmaAt:
     """Noise of light as the network sees it: half of what one deviation more and one less make of a pixel."""
-    peak = denoise.peak(photo)
+    peak = denoise.peak(photo.pixels)
 
     def at(rows: slice, columns: slice) -> np.ndarray:
         light, spread = photo.pixels[rows, columns].mean(2), sigma[rows, columns]

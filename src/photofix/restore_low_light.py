@@ -13,8 +13,8 @@ from photofix.models import Models
 from photofix.mosaic import to_planes
 from photofix.networks.tone import SIDE
 from photofix.photo import Negative, Photo, RawPhoto
-from photofix.restore_picture import cropped, exposed, facts_of, fraction, noise_level, noted, part_of
-from photofix.restore_raw import developed, restore_raw
+from photofix.restore_picture import cropped, exposed, facts_of, noise_level, noted, part_of
+from photofix.restore_raw import developed, quietly_developed, restore_raw
 from photofix.tasks import denoise, low_light
 from photofix.tiles import Progress
 
@@ -42,9 +42,11 @@ def restore_low_light(photo: Photo | RawPhoto, models: Models, progress: Progres
         return _negative(photo, network, models, progress)
     if isinstance(photo, Photo):
         return _lifted(exposed(photo, settings), 0.0, network, models, progress)
-    # Two halves of the work; a mosaic's progress counts packed pixels, one for four of the picture's.
-    shown, before = _bright(photo, models, fraction(progress, 2))
-    return _lifted(shown, before, network, models, fraction(progress, 8))
+    # Developed as bright as nothing is lost by it.
+    before = _headroom(photo)
+    whole = models.asked(replace(settings, exposure=before, roi=None, strength=1.0))
+    shown, progress = quietly_developed(photo, whole, progress)
+    return _lifted(shown, before, network, models, progress)
 
 
 def _lifted(photo: Photo, before: float, network: Model, models: Models, progress: Progress | None) -> Restored:
@@ -89,15 +91,6 @@ def _exposure(shrunk: np.ndarray, before: float, network: Model, settings: Setti
     return (lacks, "") if lacks + before > low_light.LEAST else (-before, _ENOUGH)
 
 
-def _bright(photo: RawPhoto, models: Models, progress: Progress | None) -> tuple[Photo, float]:
-    """RAW denoised, and developed as bright as nothing is lost by it; and how many stops that were."""
-    room = _headroom(photo)
-    whole = replace(models.settings, exposure=room, roi=None, strength=1.0)
-    shown = restore_raw(photo, models.asked(whole), progress).photo
-    assert isinstance(shown, Photo)
-    return shown, room
-
-
 def _headroom(photo: RawPhoto) -> float:
     """Stops between the brightest samples of a mosaic, white-balanced, and white; 0 at least."""
     planes = to_planes(photo)
@@ -127,9 +120,7 @@ def _published(photo: Photo | RawPhoto, network: Model, models: Models, progress
         raise UsageError(f"model '{network.entry.name}' cannot be told an exposure: leave --exposure or --model out")
     if isinstance(photo, RawPhoto):
         whole = models.asked(replace(settings, strength=1.0))
-        developed_first = restore_raw(photo, whole, fraction(progress, 2)).photo
-        assert isinstance(developed_first, Photo)
-        shown, progress = developed_first, fraction(progress, 8)
+        shown, progress = quietly_developed(photo, whole, progress)
     else:
         shown = cropped(exposed(photo, settings), settings.roi)
     notes: list[str] = []

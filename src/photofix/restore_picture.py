@@ -85,11 +85,6 @@ def part_of(size: tuple[int, ...], roi: Roi | None) -> tuple[slice, slice]:
     return slice(roi.y, roi.y + roi.height), slice(roi.x, roi.x + roi.width)
 
 
-def fraction(progress: Progress | None, whole: int) -> Progress | None:
-    """Progress of a part of the work, of which there are so many."""
-    return progress and (lambda pixels: progress(pixels // whole))
-
-
 def check_region(roi: Roi, height: int, width: int) -> None:
     if (
         roi.x < 0

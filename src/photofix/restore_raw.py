@@ -41,6 +41,21 @@ def restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> R
     return Restored(noted(shown, notes), facts)
 
 
+def quietly_developed(photo: RawPhoto, models: Models, progress: Progress | None) -> tuple[Photo, Progress | None]:
+    """RAW denoised as a mosaic and developed, which is half of a task's work; and the progress of the other half.
+
+    A mosaic's progress counts packed pixels, one for four of the picture's.
+    """
+    shown = restore_raw(photo, models, _fraction(progress, 2)).photo
+    assert isinstance(shown, Photo)
+    return shown, _fraction(progress, 8)
+
+
+def _fraction(progress: Progress | None, whole: int) -> Progress | None:
+    """Progress of a part of the work, of which there are so many."""
+    return progress and (lambda pixels: progress(pixels // whole))
+
+
 def restore_linear(photo: Photo | RawPhoto, models: Models, progress: Progress | None) -> Restored:
     """RAW without a Bayer mosaic, as a negative: denoised in the camera's colors, white-balanced for the network."""
     if isinstance(photo, RawPhoto):

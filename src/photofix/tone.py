@@ -13,10 +13,10 @@ from typing import Literal
 import cv2
 import numpy as np
 
-Operator = Literal["reinhard", "aces", "filmic", "mantiuk", "local"]
+from photofix.color import LUMINANCE
+from photofix.overview import enlarged, lines, size_of
 
-#: Rec. 709 luminance.
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
+Operator = Literal["reinhard", "aces", "filmic", "mantiuk", "local"]
 
 #: What the mean logarithm of light becomes, and by how much at most light is scaled for that.
 _KEY, _MOST_SCALED = 0.16, 8.0
@@ -25,8 +25,9 @@ _KEY, _MOST_SCALED = 0.16, 8.0
 _WHITE, _SAMPLED = 0.998, 1_000_000
 
 #: Pixels of the picture that local operators look at; radius of a surrounding, as a part of the shorter side; and the
-#: variance, in EV squared, from which a change of light is an edge and not detail.
-_OVERVIEW, _RADIUS, _EDGE = 600_000, 0.04, 0.35
+#: variance, in EV squared, from which a change of light is an edge and not detail: of surroundings, and where another
+#: operator is followed.
+_OVERVIEW, _RADIUS, _EDGE, _FOLLOWED = 600_000, 0.04, 0.35, 0.01
 
 #: How much of a color's saturation is kept where its luminance is compressed.
 _SATURATION = 0.95
@@ -119,73 +120,53 @@ def _local(light: np.ndarray, scene: _Scene) -> _Curve:
     Surroundings by the guided filter (He, Sun and Tang 2010), found in an overview: no light bleeds over an edge.
     """
     height, width = light.shape[:2]
-    small = _overview(light, scene.scale)
-    radius = max(2, int(_RADIUS * min(small.shape)))
-    slope, offset = _guided(small, radius)
+    small = _log(luminance(_small(light)) * np.float32(scene.scale))
+    slope, offset = _followed(small, small, _EDGE)
 
     def compressed(scaled: np.ndarray, white: float, rows: slice) -> np.ndarray:
         peak = np.float32(scene.white / white)  # what the scale was divided by
         before = luminance(scaled)
         tone = _log(before * peak)
-        around = _enlarged(slope, rows, height, width) * tone + _enlarged(offset, rows, height, width)
+        around = enlarged(slope, rows, height, width) * tone + enlarged(offset, rows, height, width)
         around = np.exp2(around) / peak
         return _colored(scaled, before, before * _compress(around, white) / np.maximum(around, 1e-6))
 
     return compressed
 
 
-def _overview(light: np.ndarray, scale: float) -> np.ndarray:
-    """The logarithm of luminance in a picture that is small."""
-    height, width = light.shape[:2]
-    by = max(1.0, (height * width / _OVERVIEW) ** 0.5)
-    size = (max(1, round(width / by)), max(1, round(height / by)))
+def _small(light: np.ndarray) -> np.ndarray:
+    """The light (h, w, C) of a picture that is small."""
+    size = size_of(light.shape[0], light.shape[1], _OVERVIEW)
     small = cv2.resize(np.nan_to_num(light, posinf=6e4), size, interpolation=cv2.INTER_AREA)
-    return _log(luminance(small.reshape(size[1], size[0], -1)) * np.float32(scale))
+    return np.asarray(small.reshape(*size[::-1], -1))
+
+
+def _followed(picture: np.ndarray, guide: np.ndarray, flat: float) -> tuple[np.ndarray, np.ndarray]:
+    """The lines over a guide, in windows of the operators' size."""
+    side = 2 * max(2, int(_RADIUS * min(guide.shape))) + 1
+    return lines(picture, guide, flat, lambda plane: cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT_101))
 
 
 def _log(luminance: np.ndarray) -> np.ndarray:
     return np.asarray(np.log2(np.maximum(luminance, 1e-5)), np.float32)
 
 
-def _guided(picture: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and offset of the lines that smooth a picture guided by itself, each averaged over a window."""
-
-    def mean(plane: np.ndarray) -> np.ndarray:
-        side = 2 * radius + 1
-        return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT_101))
-
-    middle = mean(picture)
-    variance = np.maximum(mean(picture**2) - middle**2, 0)
-    slope = variance / (variance + np.float32(_EDGE))
-    return mean(slope), mean(middle - slope * middle)
-
-
-def _enlarged(plane: np.ndarray, rows: slice, height: int, width: int) -> np.ndarray:
-    """Some rows of a small plane, as large as the picture."""
-    y = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * (plane.shape[0] / height) - 0.5
-    x = (np.arange(width, dtype=np.float32) + 0.5) * (plane.shape[1] / width) - 0.5
-    across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
-    return np.asarray(cv2.remap(plane, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
-
-
 def _by_library(light: np.ndarray, scene: _Scene) -> _Curve:
     """Mantiuk, Myszkowski and Seidel (2006), OpenCV's, on an overview; the picture follows it by the guided filter."""
     height, width = light.shape[:2]
-    by = max(1.0, (height * width / _OVERVIEW) ** 0.5)
-    size = (max(1, round(width / by)), max(1, round(height / by)))
-    small = cv2.resize(np.nan_to_num(light, posinf=6e4), size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], -1)
+    small = _small(light)
     color = np.maximum(np.repeat(small, 3, 2) if small.shape[2] == 1 else small, 1e-6) * np.float32(scene.scale)
     shown = luminance(_contrast_mapped(color.astype(np.float32)))
     shown *= np.float32(scene.lift * _KEY / np.exp(_log(shown).mean() * np.log(2)))
     before = _log(luminance(color))
     change = _log(_compress(shown, max(1.0, float(np.quantile(shown, _WHITE))))) - before
-    slope, offset = _guided_by(change, before, max(2, int(_RADIUS * min(size))))
+    slope, offset = _followed(change, before, _FOLLOWED)
 
     def compressed(scaled: np.ndarray, white: float, rows: slice) -> np.ndarray:
         peak = np.float32(scene.white / white)
         own = luminance(scaled)
         tone = _log(own * peak)
-        change = _enlarged(slope, rows, height, width) * tone + _enlarged(offset, rows, height, width)
+        change = enlarged(slope, rows, height, width) * tone + enlarged(offset, rows, height, width)
         lifted = np.minimum(_compress(own, white), 1) / np.maximum(_compress(own * peak, scene.white), 1e-6)
         return _colored(scaled, own, own * peak * np.exp2(change) * (lifted if peak > 1 else 1))
 
@@ -201,18 +182,6 @@ def _contrast_mapped(color: np.ndarray) -> np.ndarray:
         return np.nan_to_num(cv2.createTonemapMantiuk(gamma=1.0, scale=0.8, saturation=1.0).process(color)).clip(0)
     finally:
         log.setLogLevel(level)
-
-
-def _guided_by(picture: np.ndarray, guide: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and offset of the lines over a guide that a picture follows in windows (He, Sun and Tang 2010)."""
-
-    def mean(plane: np.ndarray) -> np.ndarray:
-        side = 2 * radius + 1
-        return np.asarray(cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT_101))
-
-    middle, level = mean(guide), mean(picture)
-    slope = (mean(guide * picture) - middle * level) / (np.maximum(mean(guide**2) - middle**2, 0) + 0.01)
-    return mean(slope), mean(level - slope * middle)
 
 
 def _colored(light: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:

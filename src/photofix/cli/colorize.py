@@ -109,10 +109,13 @@ def colorize(
     from photofix import hints as files_of
     from photofix.cli import session
     from photofix.cli.files import Files
-    from photofix.job import Roi, Settings
+    from photofix.job import Settings
     from photofix.tasks.colorize import Wishes
 
-    sheet = _sheet(samples, picture, photos or [], overwrite)
+    if (samples is None) != (picture is None):
+        raise UsageError(
+            "--samples N and --picture FILE belong together: give both, or --take K for one coloring alone"
+        )
     settings = Settings(
         task="colorize",
         wishes=Wishes(
@@ -130,24 +133,10 @@ def colorize(
         device=device,
         precision=precision,
         exposure=options.exposure_of(exposure),
-        roi=Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
+        roi=options.roi_of(roi),
         offline=offline,
     )
     files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
-    work = session.Work(settings, files, session.saving_of(quality, bit_depth, strip_metadata), sheet=sheet)
+    saving = session.saving_of(quality, bit_depth, strip_metadata)
+    work = session.Work(settings, files, saving, beside=session.Beside("--picture", picture) if picture else None)
     raise typer.Exit(session.run(work, session.manner_of(jobs, fail_fast, json, quiet, verbose)))
-
-
-def _sheet(samples: int | None, picture: Path | None, photos: list[str], overwrite: bool) -> Path | None:
-    """Where the sheet goes; UsageError where there is nothing to put on it, or where it must not go."""
-    if (samples is None) != (picture is None):
-        raise UsageError(
-            "--samples N and --picture FILE belong together: give both, or --take K for one coloring alone"
-        )
-    if picture is None:
-        return None
-    if str(picture) in photos:
-        raise UsageError(f"--picture {picture}: is one of the photos; name a file of its own")
-    if picture.exists() and not overwrite:
-        raise UsageError(f"--picture {picture}: is there already; give another name or --overwrite")
-    return picture

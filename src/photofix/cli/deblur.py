@@ -84,7 +84,7 @@ def deblur(
     from photofix import psf as kernels
     from photofix.cli import session
     from photofix.cli.files import Files
-    from photofix.job import KnownBlur, Roi, Settings
+    from photofix.job import KnownBlur, Settings
 
     if psf is None and method != "plug-and-play":
         raise UsageError(f"--method {method} undoes a blur that is known: give --psf")
@@ -102,9 +102,10 @@ def deblur(
         strength=strength,
         sigma=options.number_or_auto(sigma, "--sigma", 0, 100),
         exposure=options.exposure_of(exposure),
-        roi=Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
+        roi=options.roi_of(roi),
         offline=offline,
     )
     files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
-    work = session.Work(settings, files, session.saving_of(quality, bit_depth, strip_metadata), show_psf)
+    saving = session.saving_of(quality, bit_depth, strip_metadata)
+    work = session.Work(settings, files, saving, beside=session.Beside("--show-psf", show_psf) if show_psf else None)
     raise typer.Exit(session.run(work, session.manner_of(jobs, fail_fast, json, quiet, verbose)))

@@ -63,7 +63,7 @@ def denoise(
     """
     from photofix.cli import session
     from photofix.cli.files import Files
-    from photofix.job import Roi, Settings
+    from photofix.job import Settings
 
     sensitivity, profile = options.sensor_noise_of(iso, noise)
     settings = Settings(
@@ -80,7 +80,7 @@ def denoise(
         heal=heal,
         keep_grain=keep_grain,
         exposure=options.exposure_of(exposure),
-        roi=Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
+        roi=options.roi_of(roi),
         offline=offline,
         dng=dng,
         method=method,

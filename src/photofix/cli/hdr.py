@@ -100,7 +100,7 @@ def hdr(
     from photofix.cli import session
     from photofix.cli.files import Files
     from photofix.finish import Finish
-    from photofix.job import Light, Roi, Settings
+    from photofix.job import Light, Settings
 
     settings = Settings(
         task="hdr",
@@ -113,7 +113,7 @@ def hdr(
         tile=options.tile_of(tile),
         strength=strength,
         heal=heal,
-        roi=Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
+        roi=options.roi_of(roi),
         offline=offline,
     )
     files = Files(

@@ -59,7 +59,7 @@ def low_light(
     """
     from photofix.cli import session
     from photofix.cli.files import Files
-    from photofix.job import Lift, Roi, Settings
+    from photofix.job import Lift, Settings
 
     if method != "network" and (exposure != "auto" or model is not None or strength != 1):
         raise UsageError(f"--method {method} knows no --exposure, --model or --strength: leave them out")
@@ -76,7 +76,7 @@ def low_light(
         strength=strength,
         iso=sensitivity,
         noise=profile,
-        roi=Roi(*options.numbers_of(roi, "--roi", "X,Y,W,H")) if roi else None,
+        roi=options.roi_of(roi),
         offline=offline,
         dng=dng,
     )

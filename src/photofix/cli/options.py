@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from photofix.errors import UsageError
+
+if TYPE_CHECKING:
+    from photofix.job import Roi as Region
 
 _FILES, _BURST, _NETWORK, _OUTPUT, _RUN = "Files", "Burst", "Network", "Output", "Run"
 
@@ -176,6 +179,13 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.", rich_
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="Say what was done to each photo.", rich_help_panel=_RUN)
 ]
+
+
+def roi_of(text: str | None) -> Region | None:
+    """What --roi says."""
+    from photofix.job import Roi as Region
+
+    return Region(*numbers_of(text, "--roi", "X,Y,W,H")) if text else None
 
 
 def tile_of(text: str) -> int | Literal["auto", "none"]:

@@ -57,19 +57,25 @@ def saving_of(quality: int | None, bit_depth: int | None, strip_metadata: bool) 
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A file beside a photo's output: a drawing of what was found in it, or several answers; and the option for it."""
+
+    option: str
+    path: Path
+
+
+@dataclass(frozen=True)
 class Work:
     """What is done to every photo.
 
-    show_psf: the file that the blur found in a photo is drawn into. shown: where a task gives light, how formats that
-    do not hold it show it.
+    shown: where a task gives light, how formats that do not hold it show it.
     """
 
     settings: Settings
     files: Files
     saving: SaveOptions
-    show_psf: Path | None = None
     shown: Finish | None = None
-    sheet: Path | None = None  # where a picture of several answers goes
+    beside: Beside | None = None
 
 
 def run(work: Work, manner: Manner) -> int:
@@ -81,7 +87,7 @@ def run(work: Work, manner: Manner) -> int:
     jobs = planned(work.settings.task, work.files)
     _check_for_one(work, jobs)
     _spare_pictures("--json", manner.json, jobs)
-    _check_show_psf(work, jobs)
+    _check_beside(work, jobs)
     models = Models(_settings_for(work, jobs))
     progress = Progress(len(jobs), visible=not manner.silent and sys.stderr.isatty())
     _prepare(models, jobs, None if manner.silent else progress.say)
@@ -107,9 +113,10 @@ def run(work: Work, manner: Manner) -> int:
 
 def _check_for_one(work: Work, jobs: list[Job]) -> None:
     """UsageError where several photos are to share what can only be one photo's."""
-    for option, given in {"--hints": work.settings.wishes.hints, "--picture": work.sheet}.items():
-        if given and len(jobs) > 1:
-            raise UsageError(f"{option} belongs to one photo, and here are {len(jobs)}: give one at a time")
+    given = [work.beside.option] if work.beside else []
+    for option in [*given, *(["--hints"] if work.settings.wishes.hints else [])]:
+        if len(jobs) > 1:
+            raise UsageError(f"{option} belongs to one photo, and these are {len(jobs)}: give one at a time")
 
 
 def _settings_for(work: Work, jobs: list[Job]) -> Settings:
@@ -191,10 +198,9 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
             writing.check_kind(sight.data is not None, chosen)
         _make_folder(job.target)
         restored = pipeline.restore(photo, models, tile_done)
-        if work.show_psf is not None and restored.psf is not None:
-            writing.write(Photo(restored.psf), work.show_psf)
-        if restored.sheet and work.sheet:
-            writing.write(restored.sheet, work.sheet, SaveOptions())
+        beside = restored.sheet if restored.psf is None else Photo(restored.psf)
+        if work.beside and beside:
+            writing.write(beside, work.beside.path)
         return restored.photo, restored.facts | {"notes": list(restored.photo.notes)}
 
     def write(job: Job, photo: Photo | Negative) -> list[str]:
@@ -230,16 +236,17 @@ def _make_folder(target: Path) -> None:
         raise WriteError(f"{target.parent}: nothing may be written into this folder; give another -o")
 
 
-def _check_show_psf(work: Work, jobs: list[Job]) -> None:
-    if work.show_psf is None:
+def _check_beside(work: Work, jobs: list[Job]) -> None:
+    if work.beside is None:
         return
-    if len(jobs) > 1:
-        raise UsageError(f"--show-psf {work.show_psf}: holds the blur of one photo, and these are {len(jobs)}")
-    writing.format_of(work.show_psf)
-    _spare_pictures("--show-psf", str(work.show_psf), jobs)
-    if work.show_psf.exists() and not (work.files.overwrite and work.show_psf.is_file()):
-        raise UsageError(f"--show-psf {work.show_psf}: exists already; give --overwrite, or another name")
-    _make_folder(work.show_psf)
+    option, path = work.beside.option, work.beside.path
+    writing.format_of(path)
+    _spare_pictures(option, str(path), jobs)
+    if path.exists() and not (work.files.overwrite and path.is_file()):
+        raise UsageError(
+            f"{option} {path}: exists already, and what is there already is kept: give --overwrite, or another name"
+        )
+    _make_folder(path)
 
 
 def _spare_pictures(option: str, report: str | None, jobs: list[Job]) -> None:

@@ -92,13 +92,15 @@ def displayed(photo: Photo) -> np.ndarray:
 
     Light brighter than white is brought into range first, so that the network meets what it was trained on.
     """
-    return photo.pixels if photo.encoding == "srgb" else shown(_light(photo), peak(photo))
+    if photo.encoding == "srgb":
+        return photo.pixels
+    light = color.light_of(photo.pixels, "linear")
+    return shown(light, peak(light))
 
 
-def peak(photo: Photo) -> np.float32:
+def peak(light: np.ndarray) -> np.float32:
     """The light that is shown as white: 1, or where a picture is brighter, its brightest, but not far more than its
     median: windows and a sun in a picture must not turn the rest black."""
-    light = _light(photo)
     brightest = float(np.nanmax(light))
     if brightest <= 1:
         return np.float32(1)
@@ -127,9 +129,9 @@ def _denoise_linear(
     progress: Progress | None,
     keep_grain: float,
 ) -> Photo:
-    white = peak(photo)
-    light = _unshown(model(displayed(photo), sigma, 1.0, progress), white)
-    before = _light(photo)
+    before = color.light_of(photo.pixels, "linear")
+    white = peak(before)
+    light = _unshown(model(shown(before, white), sigma, 1.0, progress), white)
     # Far above the peak the network sees next to nothing, and is not heard.
     change = (light - before) * (2 - before / white).clip(0, 1)
     if keep_grain:
@@ -138,11 +140,6 @@ def _denoise_linear(
     if photo.pixels.dtype == np.uint16:
         blended = np.rint(blended.clip(0, 1) * 65535)
     return replace(photo, pixels=blended.astype(photo.pixels.dtype))
-
-
-def _light(photo: Photo) -> np.ndarray:
-    scale = 65535 if photo.pixels.dtype == np.uint16 else 1
-    return photo.pixels.astype(np.float32) / np.float32(scale)
 
 
 def denoise_raw(

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from photofix.color import linear_to_srgb, srgb_to_linear
+from photofix.overview import enlarged, size_of
 from photofix.photo import Photo, white
 
 #: What a network says of a picture (h, w, 3) in [0, 1] and of which of its samples are clipped, (h, w, 3) in [0, 1]: by
@@ -62,7 +63,7 @@ def lift(photo: Photo, missing: Missing | None, strength: float = 1.0, smooth: b
     for top in range(0, len(light), _ROWS):
         rows = slice(top, min(top + _ROWS, len(light)))
         share = clipped_share(pixels[rows], photo.format)
-        light[rows] *= np.exp2(share * _enlarged(added, rows, pixels.shape[0], pixels.shape[1]))
+        light[rows] *= np.exp2(share * enlarged(added, rows, pixels.shape[0], pixels.shape[1]))
     return lifted
 
 
@@ -107,20 +108,10 @@ def smoothed(pixels: np.ndarray) -> np.ndarray:
 def _overview(photo: Photo) -> tuple[np.ndarray, np.ndarray]:
     """The photo as the network sees it, (h, w, 3), and which share of each sample is clipped."""
     height, width = photo.pixels.shape[:2]
-    by = max(1.0, (height * width / _SEEN) ** 0.5)
-    size = (max(1, round(width / by)), max(1, round(height / by)))
+    size = size_of(height, width, _SEEN)
     clipped = cv2.resize(clipped_share(photo.pixels, photo.format), size, interpolation=cv2.INTER_AREA)
     shown = cv2.resize(photo.pixels, size, interpolation=cv2.INTER_AREA) * np.float32(1 / white(photo.pixels.dtype))
     shown = linear_to_srgb(shown) if photo.encoding == "linear" else shown
     return tuple(
         np.repeat(part.reshape(*size[::-1], -1), 3 if photo.pixels.shape[2] == 1 else 1, 2) for part in (shown, clipped)
     )  # type: ignore[return-value]
-
-
-def _enlarged(plane: np.ndarray, rows: slice, height: int, width: int) -> np.ndarray:
-    """Some rows of small planes (h, w, C), as large as the photo."""
-    y = (np.arange(rows.start, rows.stop, dtype=np.float32) + 0.5) * np.float32(plane.shape[0] / height) - 0.5
-    x = (np.arange(width, dtype=np.float32) + 0.5) * np.float32(plane.shape[1] / width) - 0.5
-    across, down = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
-    enlarged = cv2.remap(plane, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(enlarged.reshape(len(y), width, -1))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Literal
 
 import cv2
 import numpy as np
 
 from photofix import color, noise
+from photofix.overview import lines
 from photofix.photo import Photo, white
 
 Method = Literal["network", "gamma", "clahe"]
@@ -86,7 +86,7 @@ def small(photo: Photo, side: int) -> np.ndarray:
     step = max(1, min(height, width) // (4 * side))
     bands = []
     for top in range(0, height, step * _BAND):
-        light = _light(photo, photo.pixels[top : top + step * _BAND])
+        light = color.light_of(photo.pixels[top : top + step * _BAND], photo.encoding)
         size = (max(1, width // step), max(1, len(light) // step))
         bands.append(cv2.resize(light, size, interpolation=cv2.INTER_AREA).reshape(size[1], size[0], -1))
     shrunk = np.concatenate(bands)
@@ -99,15 +99,12 @@ def small(photo: Photo, side: int) -> np.ndarray:
 def plan(shrunk: np.ndarray, stops: np.ndarray, exposure: float) -> Plan:
     """What a small picture (S, S, 3) and the stops of its places (h, w, 3) say of every pixel of the large one.
 
-    A guided filter (He, Sun and Tang, "Guided Image Filtering", TPAMI 2013): in every window the stops are a line over
-    the brightness, so that they change where the picture does and halos have no place.
+    In every window the stops are a line over the brightness, so that they change where the picture does and halos have
+    no place.
     """
     guide = _brightness(shrunk, exposure)[:, :, None]
     stops = cv2.resize(stops, shrunk.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    mean, square = _box(guide), _box(guide * guide)
-    slope = (_box(guide * stops) - mean * _box(stops)) / (square - mean * mean + np.float32(_SMOOTH))
-    offset = _box(stops) - slope * mean
-    return Plan(exposure, _box(slope), _box(offset))
+    return Plan(exposure, *lines(stops, guide, _SMOOTH, _box))
 
 
 def restrained(shrunk: np.ndarray, stops: np.ndarray, exposure: float) -> np.ndarray:
@@ -135,13 +132,13 @@ def evened(photo: Photo, exposure: float, part: Part) -> Quiet:
     """
     wanted, scale = photo.pixels[part], np.float32(2**exposure)
     rows, columns = (slice(max(0, size - _SAMPLE) // 2, (size + _SAMPLE) // 2) for size in wanted.shape[:2])
-    sample = _light(photo, wanted[rows, columns]).transpose(2, 0, 1) * scale
+    sample = color.light_of(wanted[rows, columns], photo.encoding).transpose(2, 0, 1) * scale
     shot, read = noise.estimate_profile(np.ascontiguousarray(sample))
     # The first steps of sRGB numbers are even ones of light, whose rounding is noise too.
     read += (float(scale) / white(wanted.dtype) / 12.92) ** 2 / 12 if wanted.dtype != np.float32 else 0.0
     seen = np.empty(wanted.shape, np.uint16)
     for top in range(0, len(wanted), _BAND):
-        even, _ = noise.stabilise(_light(photo, wanted[top : top + _BAND]) * scale, shot, read)
+        even, _ = noise.stabilise(color.light_of(wanted[top : top + _BAND], photo.encoding) * scale, shot, read)
         seen[top : top + _BAND] = np.rint(even.clip(0, 1) * 65535)
     return Quiet(exposure, shot, read, seen, seen)
 
@@ -157,7 +154,7 @@ def lift(photo: Photo, how: Plan, part: Part | None = None, quiet: Quiet | None 
     kind = np.dtype(np.uint16 if wanted.dtype == np.uint8 else wanted.dtype)
     lifted = np.empty(wanted.shape, kind)
     for top in range(0, len(wanted), _BAND):
-        light = _light(photo, wanted[top : top + _BAND])
+        light = color.light_of(wanted[top : top + _BAND], photo.encoding)
         if quiet:
             light = _without_noise(light, quiet, slice(top, top + len(light)))
         band = slice(rows.start + top, rows.start + top + len(light))
@@ -239,21 +236,6 @@ def _box(planes: np.ndarray) -> np.ndarray:
     )
     means: np.ndarray = sums.reshape(planes.shape) / count[:, :, None]
     return means
-
-
-def _light(photo: Photo, pixels: np.ndarray) -> np.ndarray:
-    """Linear light, float32, of some of a photo's pixels."""
-    top = white(pixels.dtype)
-    if photo.encoding == "linear" or pixels.dtype == np.float32:
-        light = pixels.astype(np.float32) / np.float32(top)
-        return light if photo.encoding == "linear" else color.srgb_to_linear(light)
-    return np.asarray(_curve(top)[pixels])
-
-
-@lru_cache(maxsize=2)
-def _curve(top: int) -> np.ndarray:
-    """The light of every stored number."""
-    return color.srgb_to_linear(np.arange(top + 1, dtype=np.float64) / top).astype(np.float32)
 
 
 def _stored(light: np.ndarray, photo: Photo, kind: np.dtype) -> np.ndarray:
