@@ -38,6 +38,7 @@ from photofix.networks.level import CELL, Level
 from photofix.networks.tone import Tone
 from photofix.networks.unet import ResidualBlock, UNet
 
+_ROOT = Path(__file__).resolve().parent.parent
 #: Clipped photographs that are kept to be shown again, and the share of those shown that are new.
 _KEPT, _RENEWED = 300, 0.2
 
@@ -66,6 +67,7 @@ class Recipe:
     noiseless_share: float = 0.02  # of patches with white noise: none at all
     environment_share: float = 0.7  # of patches whose highlights clip: views into panoramas; the others photographs
     held_out: str = ""  # a list of photos, beside the recipe, that are for measuring and not to be trained on
+    estimator: str = ""  # weights of a noise-level network: half of the camera's patches are told what it says of them
     start: str = ""  # weights to start from; layers of another shape start anew
     seed: int = 0
 
@@ -78,6 +80,7 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
         self.photos = photos.load(folder, recipe.shards, held_out)
         self.areas = photos.area_weights(self.photos)
         self.kept: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        self.estimator = _estimator(_ROOT / recipe.estimator) if recipe.estimator else None
         clipped = recipe.noise == "clipped"
         self.environments = panoramas.environments(folder.parent / "environments", held_out) if clipped else {}
 
@@ -131,8 +134,7 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
         if rng.random() < self.recipe.camera_share:
             noisy, clean = degrade.camera_pair(self._crop(256 if rng.random() < 0.1 else side, rng), rng)
             noisy, clean = (_corner(picture, side) for picture in (noisy, clean))
-            # What an estimator would say of the patch, within its error.
-            level = float(coarse_level(_tensor(noisy - clean), side)) * np.exp(rng.normal(0, 0.2))
+            level = self._told(noisy, clean, rng)
         else:
             clean = self._crop(side, rng)
             if rng.random() < self.recipe.soft_share:
@@ -146,6 +148,14 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
                 noisy = np.rint(np.clip(noisy, 0, 1) * 255) / 255
         plane = np.full((1, side, side), level, np.float32)
         return _planes(noisy), _planes(clean), plane
+
+    def _told(self, noisy: np.ndarray, clean: np.ndarray, rng: np.random.Generator) -> float:
+        """What an estimator says of the patch, or would, within its error."""
+        if self.estimator and rng.random() < 0.5:
+            side = 192  # the size that the estimator is used at
+            with torch.inference_mode():
+                return float(self.estimator(_tensor(_corner(noisy, side))).mean())
+        return float(coarse_level(_tensor(noisy - clean), self.recipe.side)) * float(np.exp(rng.normal(0, 0.2)))
 
     def _scene(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return tone.sample(self.photos[int(rng.choice(len(self.photos), p=self.areas))], rng)
@@ -163,6 +173,12 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
         told, motion = rng.random() < 0.5, patch.motion if patch.motion != patch.defocus else rng.random() < 0.5
         planes = np.array([level, told and motion, told and not motion], np.float32)
         return _planes(patch.taken), _planes(patch.sharp), np.tile(planes[:, None, None], (1, side, side))
+
+
+def _estimator(weights: Path) -> Level:
+    network = Level().eval()
+    network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+    return network
 
 
 def _corner(picture: np.ndarray, side: int) -> np.ndarray:
@@ -383,8 +399,7 @@ def main() -> None:
     if given.minutes:
         fields["minutes"] = given.minutes
     recipe = Recipe(**fields)
-    root = Path(__file__).resolve().parent.parent
-    train(recipe, given.photos, root, given.run or root / "training/runs" / recipe.name)
+    train(recipe, given.photos, _ROOT, given.run or _ROOT / "training/runs" / recipe.name)
 
 
 if __name__ == "__main__":
