@@ -54,6 +54,7 @@ ALLOWED = {
     "tasks.*": ["errors", "photo", "color", "overview", "chroma", "noise", "grain", "mosaic", "tiles"],
     "psf": ["errors", "photo", "read"],
     "found_blur": ["photo", "color"],
+    "environment": ["errors", "photo", "color", "read"],
     "hints": ["errors", "photo", "read", "tasks.*"],
     "keras": ["errors"],
     "checkpoint": ["errors", "keras"],
