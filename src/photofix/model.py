@@ -59,6 +59,7 @@ NETWORKS = {
     "colorizer_eccv16": "ColorizerECCV16",
     "colorizer_siggraph17": "ColorizerSIGGRAPH17",
     "expandnet": "ExpandNet",
+    "intrinsics": "Intrinsics",
 }
 
 
