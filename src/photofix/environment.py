@@ -116,9 +116,9 @@ def lobes(panorama: np.ndarray, lights: np.ndarray, reach: float = 180.0) -> np.
 def shares(toward: np.ndarray, lights: np.ndarray, reach: float = 180.0) -> np.ndarray:
     """How light from some directions is shared out between the lights that there are.
 
-    Shepard's weights ("A two-dimensional interpolation function for irregularly-spaced data", 1968), to the power of
-    -4 of the distance on the unit sphere: all of it goes to a light that stands right there, and as good as nothing to
-    those far behind the nearest. They sum to one, and vary smoothly as a light moves.
+    Shepard's weights ("A two-dimensional interpolation function for irregularly-spaced data", 1968) made local as by
+    Franke and Little, (1 / distance - 1 / radius)^2: all of it goes to a light that stands right there, and nothing to
+    those that are farther away than twice what separates lights. They sum to one, and vary smoothly as a light moves.
 
     Args:
         toward: (m, 3) unit vectors. lights: (n, 3) unit vectors.
@@ -127,10 +127,22 @@ def shares(toward: np.ndarray, lights: np.ndarray, reach: float = 180.0) -> np.n
         (m, n) float64.
     """
     cosine = np.clip(toward @ lights.T, -1, 1)
-    weight = (1 - cosine + 1e-9) ** -2.0  # 1 - cosine is half the square of the distance
+    distance = np.sqrt(2 - 2 * cosine) + 1e-6
+    nearest = distance.min(1, keepdims=True)
+    # Farther off, there still are some.
+    radius = np.maximum(4 * np.sin(np.radians(spacing(lights)) / 2), 1.5 * nearest)
+    weight = np.maximum(1 / distance - 1 / radius, 0) ** 2
     weight /= weight.sum(1, keepdims=True)
-    nearest = np.degrees(np.arccos(cosine.max(1, keepdims=True)))
-    return np.asarray(weight * np.clip(2 - nearest / reach, 0, 1))
+    away = np.degrees(np.arccos(cosine.max(1, keepdims=True)))
+    return np.asarray(weight * np.clip(2 - away / reach, 0, 1))
+
+
+def spacing(lights: np.ndarray) -> float:
+    """How far apart lights (n, 3) stand, in degrees: the most that one is away from the next to it."""
+    if len(lights) < 2:
+        return 180.0
+    cosine = np.clip(lights @ lights.T, -1, 1) - 4 * np.eye(len(lights))
+    return float(np.degrees(np.arccos(cosine.max(1).min())))
 
 
 def _few_rows(energy: np.ndarray) -> np.ndarray:
