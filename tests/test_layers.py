@@ -51,7 +51,10 @@ ALLOWED = {
     "device": ["errors"],
     "tiles": ["errors", "device"],
     "kernel_search": ["photo", "found_blur", "tasks.deblur"],
-    "tasks.*": ["errors", "photo", "color", "overview", "chroma", "noise", "grain", "mosaic", "tiles"],
+    "tasks.*": [
+        *("errors", "photo", "color", "overview", "chroma", "noise", "grain", "mosaic", "tiles", "environment"),
+        *("lights", "tasks.relight"),
+    ],
     "psf": ["errors", "photo", "read"],
     "found_blur": ["photo", "color"],
     "environment": ["errors", "photo", "color", "read"],
@@ -59,6 +62,8 @@ ALLOWED = {
     "light_stage": ["photo", "color", "tiles", "environment", "olat"],
     "chrome_ball": ["errors"],
     "photometric_stereo": ["errors", "color", "tiles", "olat"],
+    "lights": ["environment"],
+    "lamps": ["errors", "photo", "color", "read", "environment", "lights", "tasks.*"],
     "hints": ["errors", "photo", "read", "tasks.*"],
     "keras": ["errors"],
     "checkpoint": ["errors", "keras"],
@@ -86,6 +91,9 @@ ALLOWED = {
         *("errors", "photo", "noise", "sensor", "raw", "tiles", "tasks.*", "brackets", "response", "radiance", "job"),
         *("models", "restore_picture", "restore_raw"),
     ],
+    "restore_relit": [
+        *("errors", "photo", "lights", "tiles", "tasks.*", "model", "job", "models", "restore_picture", "restore_raw"),
+    ],
     "restore_low_light": [
         *("errors", "photo", "mosaic", "tiles", "tasks.*", "networks.*", "model", "job", "models"),
         *("restore_picture", "restore_raw"),
@@ -93,10 +101,10 @@ ALLOWED = {
     "pipeline": [
         *("errors", "photo", "frames", "brackets", "tiles", "tasks.*", "job", "models"),
         *("restore_picture", "restore_raw", "restore_burst", "restore_blurred", "restore_hdr", "restore_low_light"),
-        "restore_color",
+        *("restore_color", "restore_relit"),
     ],
     "batch": ["errors", "photo", "frames", "brackets", "read", "write", "pipeline"],
-    "": ["errors", "photo", "psf", "hints", "tasks.*", "read", "write", "job", "pipeline"],
+    "": ["errors", "photo", "psf", "hints", "lamps", "tasks.*", "read", "write", "job", "pipeline"],
 }
 
 #: Packages that one part of photofix alone knows.
@@ -115,7 +123,7 @@ HOMES = {
 }
 
 #: Modules that `photofix --help` imports: at their top they may import these alone.
-COMMANDS = ["denoise", "deblur", "colorize", "hdr", "low_light", "inspect", "compare", "models"]
+COMMANDS = ["denoise", "deblur", "colorize", "hdr", "low_light", "inspect", "compare", "models", "relight"]
 AT_START = ["cli", "cli.options", *(f"cli.{command}" for command in COMMANDS)]
 LIGHT = ["", "errors", "settings", "fetch", "entry", "weights", *AT_START]
 

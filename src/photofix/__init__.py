@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Image = TypeVar("Image", Photo, np.ndarray)
 
-__all__ = ["colorize", "deblur", "denoise", "hdr", "low_light", "open", "save"]
+__all__ = ["colorize", "deblur", "denoise", "hdr", "low_light", "open", "relight", "save"]
 __version__ = "0.1.0"
 
 
@@ -302,3 +302,48 @@ def colorize(
     painted = pipeline.restore_any(image, settings, "auto")
     assert not isinstance(painted, Negative)
     return painted
+
+
+def relight(
+    image: Photo | RawPhoto | np.ndarray,
+    *,
+    light: str | Sequence[str] | None = None,
+    env: str | Path | np.ndarray | None = None,
+    rotate: float = 0.0,
+    match: str | Path | Photo | None = None,
+    ambient: float = 0.2,
+    soft: float = 0.3,
+    mask: np.ndarray | None = None,
+    strength: float = 1.0,
+    model: str | None = None,
+    weights: str | Path | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+) -> Photo | np.ndarray:
+    """The image in another light: a Photo for a Photo or RawPhoto, an array of the same shape and dtype for an array.
+
+    Args:
+        image: as for denoise; a RawPhoto is denoised and developed first.
+        light: a lamp or several, in the words of --light ("left", "45,30,#ffd9b0,1.5"). env: an equirectangular
+            panorama, as a file or as linear light (H, W, 3), turned to the right by `rotate` degrees. match: a photo
+            whose light is wanted. One of the three.
+        ambient: the share of even light beside lamps. soft: how large they are, from 0, a point, to 1, half of the sky.
+        mask: (H, W) of bool, uint8, uint16 or float32 in the image's size: what is relit; None: all of it.
+        strength: 0 returns the input, 1 the new light, between them both lights at once.
+        model, weights, device, precision: as for denoise.
+    Raises:
+        UsageError, DeviceError, WeightsError: what was asked for is not possible; the message says what is.
+    """
+    from photofix import lamps, pipeline
+    from photofix.job import Relight, Settings
+    from photofix.photo import Negative
+
+    wish = lamps.wish(lamps.Words(light, env, rotate, match, ambient, soft, mask))
+    own = Path(weights) if weights else None
+    asked = Relight(wish)
+    settings = Settings(
+        task="relight", relight=asked, model=model, weights=own, device=device, precision=precision, strength=strength
+    )
+    finished = pipeline.restore_any(image, settings, "auto")
+    assert not isinstance(finished, Negative)
+    return finished

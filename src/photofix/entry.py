@@ -14,9 +14,11 @@ from photofix.fetch import Source
 _KINDS = {str: "a text", int: "a whole number", bool: "true or false", dict: "a table", list: "a list"}
 _FILE = r"[\w-][\w.-]*"
 Encoding = Literal["srgb", "linear", "gray", "lightness", "stabilised", "k-sigma"]
-Gives = Literal["residual", "noise", "image", "level", "ab", "odds", "light", "missing", "stops"]
+Gives = Literal[
+    "residual", "noise", "image", "level", "ab", "odds", "light", "missing", "stops", "intrinsics", "lightness"
+]
 View = Literal["tiles", "whole"]
-Condition = Literal["sigma", "motion", "defocus", "clipped", "psf", "exposure", "hints"]
+Condition = Literal["sigma", "motion", "defocus", "clipped", "psf", "exposure", "hints", "light"]
 T = TypeVar("T")
 
 
@@ -32,7 +34,7 @@ class Takes:
         and "defocus", planes of ones where the user says that this is what blurred it, else of zeros; "clipped", which
         share of each channel is; "psf", the blur, and "exposure", the stops that are wanted, for networks of a way of
         their own (model.Model.deconvolved, model.Model.stops); "hints", a, b and 1 where a color is
-        known, else 0 in all three.
+        known, else 0 in all three; "light", the harmonics of the light that is wanted (networks.dpr).
     """
 
     encoding: Encoding
@@ -50,7 +52,8 @@ class Entry:
     size: bytes, 0 where not known; sha256 is "" where nobody vouches for one, and then nothing is loaded.
     gives: the residual to add to the picture, the noise in it, the image itself, the noise level of its cells, the
         ab planes of CIE Lab in their own units, logits of colors, linear light, black at 0, the EV that clipped samples
-        are missing, or the stops by which places are brightened.
+        are missing, the stops by which places are brightened, shape and light (networks.intrinsics), or the L of CIE
+        Lab.
     reach: how many pixels away one can influence another; for a network that pools or attends over all it sees, how
         far its convolutions and windows alone reach. margin: the pixels of a tile that are discarded at a cut.
     multiple: the sides of what it takes must be multiples of this.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -11,10 +12,10 @@ import numpy as np
 from photofix.burst import Method
 from photofix.model import Tile
 from photofix.photo import Negative, Photo
-from photofix.tasks import colorize, deblur, low_light
+from photofix.tasks import colorize, deblur, low_light, relight
 
 Auto = Literal["auto"]
-Task = Literal["denoise", "deblur", "hdr", "low-light", "colorize"]
+Task = Literal["denoise", "deblur", "hdr", "low-light", "colorize", "relight"]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,18 @@ class Lift:
 
 
 @dataclass(frozen=True)
+class Relight:
+    """Which light is put into a photo, and what is told beside it.
+
+    maps: what was found in the photo becomes pictures. frames: pictures of the light going round, 0 for none.
+    """
+
+    wish: relight.Wish = field(default_factory=relight.Wish)
+    maps: bool = False
+    frames: int = 0
+
+
+@dataclass(frozen=True)
 class Settings:
     """What to do with a photo; the same for all photos of a run.
 
@@ -74,7 +87,7 @@ class Settings:
     method: how the frames of a burst become one photo. Noise levels are those of one frame. blur: what deblurring is to
     undo, where it is known; mode: what blurred the picture, where it is not;
     show_psf: whether the blur that was then found is drawn; lift: how low light is brightened.
-    wishes: how a photo is to be colored.
+    wishes: how a photo is to be colored. relight: in which light it is to be seen.
     """
 
     task: Task = "denoise"
@@ -101,15 +114,19 @@ class Settings:
     light: Light = Light()
     lift: Lift = Lift()
     wishes: colorize.Wishes = field(default_factory=colorize.Wishes)
+    relight: Relight = field(default_factory=Relight)
 
 
 @dataclass(frozen=True)
 class Restored:
     """A finished photo, or the negative that was asked for, and what was done: model, device, noise level, tiles,
     seconds. psf: (h, w, 1) uint16, a drawing of the blur that was found, where it was asked for.
-    sheet: several answers, where they were asked for."""
+    sheet: several answers, where they were asked for. maps: what was found in the photo, by file name, each made when
+    it is called for; film: the photo as its light goes round."""
 
     photo: Photo | Negative
     facts: dict[str, object] = field(default_factory=dict)
     psf: np.ndarray | None = None
     sheet: Photo | None = None
+    maps: Mapping[str, Callable[[], Photo]] = field(default_factory=dict)
+    film: Iterator[Photo] | None = None

@@ -7,7 +7,7 @@ import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal
 
 import numpy as np
 import torch
@@ -60,6 +60,7 @@ NETWORKS = {
     "colorizer_siggraph17": "ColorizerSIGGRAPH17",
     "expandnet": "ExpandNet",
     "intrinsics": "Intrinsics",
+    "dpr": "DPR",
 }
 
 
@@ -158,11 +159,15 @@ class Model:
 
     def whole(self, *planes: np.ndarray) -> np.ndarray:
         """The answer (K, h, w) float32 to planes (C, H, W) of a picture seen whole, sides multiples of `multiple`."""
+        return self.wholes(*planes)[0]
+
+    def wholes(self, *planes: np.ndarray) -> tuple[np.ndarray, ...]:
+        """As whole(), of a network that answers with several things, all of them."""
         sides = planes[0].shape[1:]
         self._check_view((slice(0, sides[0]), slice(0, sides[1])), (sides[0], sides[1]))
         tensors = (torch.from_numpy(np.ascontiguousarray(part, np.float32)) for part in planes)
-        answer = self._run(*(tensor.to(self.place.device)[None] for tensor in tensors))
-        return np.asarray(answer[0].float().cpu().numpy())
+        answers = self._answers(*(tensor.to(self.place.device)[None] for tensor in tensors))
+        return tuple(np.asarray(answer[0].float().cpu().numpy()) for answer in answers)
 
     def kept(self, name: str) -> np.ndarray:
         """Numbers that came with the weights, and are none of its own, as float32."""
@@ -230,17 +235,21 @@ class Model:
         return [torch.cat(planes, dim=1)] if planes else []
 
     def _run(self, *planes: Tensor) -> Tensor:
-        """The network's answer, checked finite; redone in float32 where half precision overflowed."""
+        """The network's answer, or the first of several."""
+        return self._answers(*planes)[0]
+
+    def _answers(self, *planes: Tensor) -> tuple[Tensor, ...]:
+        """What the network answers, checked finite; redone in float32 where half precision overflowed."""
         with torch.inference_mode():
-            answer = self.network(*(plane.to(self.place.precision) for plane in planes))
-            if torch.isfinite(answer).all():
-                return cast(Tensor, answer)
-            answer = copy.deepcopy(self.network).float()(*planes)
-        if not torch.isfinite(answer).all():
+            answers = _several(self.network(*(plane.to(self.place.precision) for plane in planes)))
+            if all(torch.isfinite(answer).all() for answer in answers):
+                return answers
+            answers = _several(copy.deepcopy(self.network).float()(*planes))
+        if not all(torch.isfinite(answer).all() for answer in answers):
             raise PhotofixError(
                 f"network '{self.entry.name}' answered with values that are not numbers: does the picture hold any?"
             )
-        return cast(Tensor, answer)
+        return answers
 
     def _check_view(self, seen: tuple[slice, slice], size: tuple[int, int]) -> None:
         """Say or refuse what costs quality: a network that weighs all it sees, given less of the picture than it needs.
@@ -319,6 +328,10 @@ def mismatch(network: nn.Module, state: checkpoint.State) -> str:
     return next(
         (f"'{key}' has the shape {given[key]}, not {shape}" for key, shape in wanted.items() if given[key] != shape), ""
     )
+
+
+def _several(answer: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return answer if isinstance(answer, tuple) else (answer,)
 
 
 def _to_tensor(pixels: np.ndarray, place: Place, multiple: int) -> Tensor:

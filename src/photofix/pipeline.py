@@ -23,6 +23,7 @@ from photofix.restore_hdr import restore_bracket, restore_one
 from photofix.restore_low_light import restore_low_light
 from photofix.restore_picture import cropped, exposed, restore_picture
 from photofix.restore_raw import developed, restore_linear, restore_raw
+from photofix.restore_relit import restore_relit
 from photofix.tasks import denoise
 from photofix.tiles import Progress
 
@@ -62,6 +63,7 @@ _TASKS: dict[Task, Step] = {
     "hdr": restore_one,
     "low-light": restore_low_light,
     "colorize": restore_color,
+    "relight": restore_relit,
 }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -153,6 +153,17 @@ def write_stream(photo: Photo | Negative, stream: BinaryIO, options: SaveOptions
     except OSError as error:
         raise WriteError(f"the stream cannot be written ({error.strerror or error})") from error
     return notes
+
+
+def write_film(frames: Iterable[Photo], target: Path) -> None:
+    """Save frames as an animated WebP that goes round and round, small; as write() otherwise."""
+    try:
+        with _appearing(target) as temporary, temporary.open("wb") as stream:
+            webp.write_film((fit(frame, "webp", SaveOptions(bit_depth=8))[0] for frame in frames), stream)
+    except OSError as error:
+        raise WriteError(
+            f"{target}: cannot be written ({error.strerror or error}); check the folder and the space left"
+        ) from error
 
 
 def _shape(photo: Photo | Negative) -> tuple[int, ...]:

@@ -18,6 +18,9 @@ from photofix import write as writing
 from photofix.batch import RAW_ENDINGS, STREAM, Job, Outcome, Steps, Workers
 from photofix.brackets import Bracket
 from photofix.cli import download, options
+from photofix.cli.beside import NO_EXTRAS, Extras
+from photofix.cli.beside import check as check_extras
+from photofix.cli.beside import write as write_extras
 from photofix.cli.files import Files, format_for, planned
 from photofix.cli.progress import Progress
 from photofix.errors import ReadError, UsageError, WriteError
@@ -68,7 +71,7 @@ class Beside:
 class Work:
     """What is done to every photo.
 
-    shown: where a task gives light, how formats that do not hold it show it.
+    shown: where a task gives light, how formats that do not hold it show it. extras: files beside each output.
     """
 
     settings: Settings
@@ -76,6 +79,7 @@ class Work:
     saving: SaveOptions
     shown: Finish | None = None
     beside: Beside | None = None
+    extras: Extras = NO_EXTRAS
 
 
 def run(work: Work, manner: Manner) -> int:
@@ -88,6 +92,7 @@ def run(work: Work, manner: Manner) -> int:
     _check_for_one(work, jobs)
     _spare_pictures("--json", manner.json, jobs)
     _check_beside(work, jobs)
+    check_extras(work.extras, jobs, work.files.overwrite or work.files.skip_existing)
     models = Models(_settings_for(work, jobs))
     progress = Progress(len(jobs), visible=not manner.silent and sys.stderr.isatty())
     _prepare(models, jobs, None if manner.silent else progress.say)
@@ -201,6 +206,8 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
         beside = restored.sheet if restored.psf is None else Photo(restored.psf)
         if work.beside and beside:
             writing.write(beside, work.beside.path)
+        saving = replace(work.saving, format=None)
+        write_extras(work.extras, job, restored, saving)
         return restored.photo, restored.facts | {"notes": list(restored.photo.notes)}
 
     def write(job: Job, photo: Photo | Negative) -> list[str]:

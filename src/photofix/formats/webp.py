@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from photofix.formats.stored import check_size, joined, photo_of
 from photofix.photo import Metadata, Photo
+
+#: The longer side of a film's frames, and milliseconds of a turn.
+_FILM, _TURN = 640, 3000
 
 
 def read(stream: BinaryIO) -> Photo:
@@ -43,6 +46,19 @@ def _webp_size(chunks: dict[bytes, bytes]) -> tuple[int, int]:
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     width, height = struct.unpack_from("<HH", chunks[b"VP8 "], 6)
     return width & 0x3FFF, height & 0x3FFF
+
+
+def write_film(photos: Iterable[Photo], stream: BinaryIO) -> None:
+    """Write 8-bit RGB frames as an animation without end, its longer side at most _FILM pixels."""
+    from PIL import Image
+
+    frames = []
+    for photo in photos:
+        frame = Image.fromarray(joined(photo))
+        frame.thumbnail((_FILM, _FILM), Image.Resampling.LANCZOS)
+        frames.append(frame)
+    turn = max(20, _TURN // len(frames))
+    frames[0].save(stream, "WEBP", save_all=True, append_images=frames[1:], duration=turn, loop=0, quality=85)
 
 
 def write(photo: Photo, stream: BinaryIO, quality: int) -> None:

@@ -1,0 +1,277 @@
+"""Another light for a photo: what a network says of the shrunk whole, put to every pixel as a ratio of shadings.
+
+The network (networks.intrinsics) tells the shape and the light that is there. Light x new shading / old shading is the
+relit picture, with the photo's own detail (as Shashua and Riklin-Raviv's quotient image, TPAMI 2001, has it). The ratio
+is decided on the small picture and follows the large one's edges, pixel by pixel: no part differs from its neighbour,
+however it is cut; and light that is there already changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from photofix import color, lights
+from photofix.lights import Lights
+from photofix.overview import enlarged, lines
+from photofix.photo import Photo, white
+from photofix.tiles import Part, Progress
+
+#: What a network answers to an sRGB picture (3, h, w): maps (14, h, w) and light (9, 3), as networks.intrinsics says.
+Answer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+#: Errors of a normal, in radians, from which it counts in full, and from which not at all.
+_SURE, _LOST = 0.6, 1.1
+
+#: The share of the places of a picture that must have a shape at least.
+_LEAST = 0.005
+
+#: The share of the mean shading that is added to both sides of a ratio: what is dark by an error stays bounded.
+_FLOOR = 0.06
+
+#: Stops by which light becomes more and less at most, which the ratio nears gently.
+_MORE, _LESS = 2.5, 4.5
+
+#: The share of gloss in a shading.
+_GLOSS = 0.12
+
+#: How much of the colors of the light that is there is believed from place to place; how much of a new light's tint
+#: stays once the eye has got used to it.
+_BELIEVED, _TINT = 0.5, 0.5
+
+#: How far exposure follows a lamp that shows less of the subject than one at the camera would: 0 not, 1 in full.
+_ADAPTED = 0.5
+
+#: The guided filter: half the side of its window in pixels of the small picture, and the variance of the guide, sRGB
+#: values, from which a change is an edge.
+_RADIUS, _EDGE = 3, 0.004
+
+#: Rows that are worked on at a time.
+_BAND = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Wish:
+    """The light that is wanted.
+
+    lamps: lamps, as bright as they are to be; None: light that is measured, of a scene, which is exposed such that the
+        subject stays as bright as it was. ambient: the share of even light beside it.
+    like: light as in this photo.
+    subject: (H, W) float32, 0 to 1, what is relit; None: all of it.
+    """
+
+    light: Lights | None = None
+    lamps: bool = True
+    ambient: float = 0.0
+    like: Photo | None = None
+    subject: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What is known of a photo, made small.
+
+    picture: (h, w, 3) float32, sRGB-encoded. normals: (h, w, 3). visibility: (h, w, 9). sure: (h, w), 0 to 1, how far
+    they are to be believed. shading: (h, w), luminance. light: what is there.
+    """
+
+    picture: np.ndarray
+    normals: np.ndarray
+    visibility: np.ndarray
+    sure: np.ndarray
+    shading: np.ndarray
+    light: Lights
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has a shape that could be relit."""
+        return float((self.sure > 0.5).mean()) < _LEAST
+
+    def lit(self, light: Lights) -> np.ndarray:
+        """Its shading (h, w, 3) in some light, soft highlights included."""
+        return lights.shading(light, self.normals, self.visibility, _GLOSS)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Stops by which every pixel's light changes: at each place slope * guide + offset, (h, w, C) each.
+
+    The guide is the sRGB-encoded luminance. subject: (H, W), what is relit, or None. strength: the share that is done.
+    """
+
+    slope: np.ndarray
+    offset: np.ndarray
+    subject: np.ndarray | None = None
+    strength: float = 1.0
+
+
+def shrunk(photo: Photo, side: int, multiple: int) -> np.ndarray:
+    """The whole picture made small, (h, w, 3) float32 sRGB-encoded in [0, 1]: its longer side `side`."""
+    height, width = photo.pixels.shape[:2]
+    scale = side / max(height, width)
+    rows, columns = (max(1, round(length * scale / multiple)) * multiple for length in (height, width))
+    small = cv2.resize(photo.pixels, (columns, rows), interpolation=cv2.INTER_AREA).reshape(rows, columns, -1)
+    numbers = small.astype(np.float32) / np.float32(white(small.dtype))
+    shown = color.linear_to_srgb(numbers) if photo.encoding == "linear" else numbers
+    return np.ascontiguousarray(np.broadcast_to(np.nan_to_num(shown).clip(0, 1), (rows, columns, 3)))
+
+
+def scene(photo: Photo, answer: Answer, side: int, multiple: int) -> Scene:
+    """What a network sees in the whole photo."""
+    picture = shrunk(photo, side, multiple)
+    maps, light = answer(picture.transpose(2, 0, 1))
+    planes = maps.transpose(1, 2, 0)
+    sure = ((_LOST - np.exp(planes[:, :, 12])) / (_LOST - _SURE)).clip(0, 1)
+    known = lights.of_harmonics(light)
+    return Scene(picture, planes[:, :, :3], planes[:, :, 3:12], sure, np.exp(planes[:, :, 13]), known)
+
+
+def plan(known: Scene, wish: Wish, strength: float, like: Scene | None = None) -> Plan:
+    """What a wish makes of a photo's every pixel.
+
+    like: what is known of the photo whose light is wanted.
+    """
+    subject = _subject(known, wish)
+    if like is not None:
+        wish = replace(wish, light=like.light, lamps=False)
+    assert wish.light is not None
+    old, new = known.lit(known.light), known.lit(wish.light)
+    new = new * _exposed(known, wish, old, new, subject)
+    if wish.ambient:
+        open_sky = known.lit(lights.even())
+        level = _mean(old, subject) / _mean(open_sky, subject)
+        new = (1 - np.float32(wish.ambient)) * new + np.float32(wish.ambient) * level * open_sky
+    stops = _stops(old, new, subject) * known.sure[:, :, None]
+    return Plan(*followed(stops, known.picture), wish.subject, strength)
+
+
+def relit(photo: Photo, how: Plan, part: Part | None = None, progress: Progress | None = None) -> Photo:
+    """The photo, or a part of it, in its new light, at its own depth; where nothing changes its own numbers.
+
+    part: rows and columns of the photo that are wanted; the plan is always of the whole.
+    """
+    rows, columns = part or (slice(0, photo.pixels.shape[0]), slice(0, photo.pixels.shape[1]))
+    wanted = photo.pixels[rows, columns]
+    alpha = None if photo.alpha is None else photo.alpha[rows, columns]
+    if how.strength == 0:
+        return replace(photo, pixels=wanted, alpha=alpha)
+    finished = np.empty_like(wanted)
+    for top in range(0, len(wanted), _BAND):
+        band = slice(rows.start + top, min(rows.start + top + _BAND, rows.stop))
+        here = slice(top, top + band.stop - band.start)
+        light = np.nan_to_num(color.light_of(wanted[here], photo.encoding))
+        ratio = _ratio(light, how, photo.pixels.shape[:2], (band, columns))
+        brighter = _shone(light, ratio, photo.pixels.dtype.kind == "u")
+        stored = _stored(brighter, photo)
+        # What is not changed keeps its numbers, whatever their rounding.
+        finished[here] = np.where(ratio == 1, wanted[here], stored)
+        if progress:
+            progress(light.shape[0] * light.shape[1])
+    return replace(photo, pixels=finished, alpha=alpha)
+
+
+def film(
+    photo: Photo, known: Scene, wish: Wish, frames: int, strength: float, part: Part | None = None
+) -> Iterator[Photo]:
+    """The photo, or a part of it, with its new light going round, one turn in so many frames."""
+    assert wish.light is not None
+    for frame in range(frames):
+        turned = replace(wish, light=wish.light.turned(360 * frame / frames))
+        yield relit(photo, plan(known, turned, strength), part)
+
+
+def _subject(known: Scene, wish: Wish) -> np.ndarray:
+    """(h, w), how much each place counts for the exposure."""
+    if wish.subject is None:
+        return known.sure + np.float32(1e-6)
+    size = known.sure.shape[::-1]
+    small = cv2.resize(wish.subject, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(known.sure * small + np.float32(1e-6))
+
+
+def _mean(shading: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The mean color (3,) of a shading where it counts."""
+    return np.asarray(np.maximum((shading * weight[:, :, None]).sum((0, 1)) / weight.sum(), 1e-6))
+
+
+def _exposed(known: Scene, wish: Wish, old: np.ndarray, new: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """(3,) what a new shading is multiplied with."""
+    assert wish.light is not None
+    before, after = _mean(old, subject), _mean(new, subject)
+    luminance = [float(mean @ color.LUMINANCE) for mean in (before, after)]
+    if not wish.lamps:
+        tint = (after / luminance[1]) / (before / luminance[0])
+        return np.asarray(luminance[0] / luminance[1] * tint ** -(1 - _TINT), np.float32)
+    # One lamp at the camera would show the subject as bright as it was; where it stands elsewhere, darker.
+    power = float((wish.light.power @ color.LUMINANCE).sum())
+    frontal = float(_mean(known.lit(lights.lamp(0, 15, soft=0.3)), subject) @ color.LUMINANCE)
+    gain = (luminance[0] / frontal) * (power * frontal / luminance[1]) ** _ADAPTED
+    # The white of lamps is the photo's own.
+    return np.asarray(gain * before / luminance[0], np.float32)
+
+
+def _stops(old: np.ndarray, new: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """(h, w, 3) by how many stops light changes, bounded."""
+    floor = np.float32(_FLOOR) * _mean(old, subject)
+    change = np.log2((new + floor) / (old + floor))
+    gray = np.log2(((new + floor) @ color.LUMINANCE) / ((old + floor) @ color.LUMINANCE))[:, :, None]
+    tint = change - gray
+    overall = (tint * subject[:, :, None]).sum((0, 1)) / subject.sum()
+    tint = overall + np.float32(_BELIEVED) * (tint - overall)
+    limit = np.where(gray > 0, np.float32(_MORE), np.float32(_LESS))
+    return np.asarray(limit * np.tanh(gray / limit) + tint, np.float32)
+
+
+def followed(planes: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slope and offset (h, w, C) of planes (h, w, C) over the luminance of a picture (h, w, 3), sRGB-encoded."""
+    guide = luminance_shown(color.srgb_to_linear(picture))
+    side = (2 * _RADIUS + 1,) * 2
+
+    def mean(planes: np.ndarray) -> np.ndarray:
+        return np.asarray(cv2.blur(planes, side, borderType=cv2.BORDER_REFLECT)).reshape(planes.shape)
+
+    return lines(planes, guide, _EDGE, mean)
+
+
+def luminance_shown(light: np.ndarray) -> np.ndarray:
+    """(h, w, 1) sRGB-encoded luminance of light (h, w, C), 0 to 1: what the planes follow."""
+    luminance = light @ color.LUMINANCE if light.shape[2] == 3 else light[:, :, 0]
+    return np.asarray(color.linear_to_srgb(luminance.clip(0, 1))[:, :, None])
+
+
+def _ratio(light: np.ndarray, how: Plan, whole: tuple[int, ...], part: Part) -> np.ndarray:
+    """(rows, W, C) what the light of a part of the picture is multiplied with."""
+    rows, columns = part
+    height, width = whole
+    slope, offset = (enlarged(plane, rows, height, width)[:, columns] for plane in (how.slope, how.offset))
+    stops = slope * luminance_shown(light) + offset
+    if light.shape[2] == 1:
+        stops = stops.mean(2, keepdims=True)
+    share = 1 if how.subject is None else how.subject[rows, columns, None]
+    return np.asarray(1 + np.float32(how.strength) * share * (np.exp2(stops) - 1), np.float32)
+
+
+def _shone(light: np.ndarray, ratio: np.ndarray, bounded: bool) -> np.ndarray:
+    """Light times the ratio; where white is the most that can be stored, it is neared gently, and highlights stay."""
+    if not bounded:
+        return np.asarray(light * ratio)
+    before = light.max(2, keepdims=True)
+    # Nobody knows how bright clipped light was: it does not become gray.
+    lost = ((before - 0.85) / 0.15).clip(0, 1) ** 2 * 0.8
+    after = light * np.where(ratio < 1, ratio + lost * (1 - ratio), ratio)
+    peak = after.max(2, keepdims=True)
+    room = np.maximum(1 - before, 1e-4)
+    much = np.maximum(peak - before, 0) / room
+    neared = before + room * much / np.cbrt(1 + much**3)
+    return np.asarray(after * np.where(peak > before, neared / np.maximum(peak, 1e-6), 1))
+
+
+def _stored(light: np.ndarray, photo: Photo) -> np.ndarray:
+    numbers = light if photo.encoding == "linear" else color.linear_to_srgb(light)
+    if photo.pixels.dtype.kind != "u":
+        return numbers.astype(photo.pixels.dtype)
+    full = white(photo.pixels.dtype)
+    return np.rint(numbers * np.float32(full)).clip(0, full).astype(photo.pixels.dtype)
