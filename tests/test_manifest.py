@@ -153,15 +153,11 @@ def test_keys_are_those_of_the_published_files(shared: Path, golden: str, name: 
     assert shapes(ENTRIES[name]) == {key: tuple(shape) for key, shape, *_ in listed}
 
 
-#: Files of the published weights that no entry is for: a licence for research alone.
-NO_ENTRY = {"dpr_512.t7"}
-
-
 def test_published_files_load_into_their_entries(shared: Path) -> None:
     by_hash = {entry.sha256: entry for entry in ENTRIES.values() if entry.sha256}
     files = [path for path in sorted((shared / "published").rglob("*")) if path.is_file()]
     found = {path.name: by_hash.get(hashlib.sha256(path.read_bytes()).hexdigest()) for path in files}
-    assert {name for name, entry in found.items() if entry is None} == NO_ENTRY
+    assert [name for name, entry in found.items() if entry is None] == []
     for path in files:
         if entry := found[path.name]:
             assert path.stat().st_size == entry.size
