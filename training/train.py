@@ -29,11 +29,15 @@ import degrade
 import highlights
 import panoramas
 import photos
+import relight
+import relight_light
+import relight_scene
 import tone
 from muon import Muon
 from photofix.color import LUMINANCE
-from photofix.networks import colorizer
+from photofix.networks import colorizer, intrinsics
 from photofix.networks.colorizer import Colorizer
+from photofix.networks.intrinsics import Intrinsics
 from photofix.networks.level import CELL, Level
 from photofix.networks.tone import Tone
 from photofix.networks.unet import ResidualBlock, UNet
@@ -50,7 +54,7 @@ class Recipe:
     name: str
     # "rgb", "raw", "blur" or "scene": which of the samplers below; "level": rgb, and the network says how noisy it is;
     # "clipped": no noise but highlights that clip, and the network says what they lack; "color": a gray
-    # picture, and the network says its colors
+    # picture, and the network says its colors; "relight": rendered solids, and the network says their shape and light
     noise: str
     shards: list[str]
     network: dict[str, object]
@@ -68,6 +72,7 @@ class Recipe:
     environment_share: float = 0.7  # of patches whose highlights clip: views into panoramas; the others photographs
     held_out: str = ""  # a list of photos, beside the recipe, that are for measuring and not to be trained on
     estimator: str = ""  # weights of a noise-level network: half of the camera's patches are told what it says of them
+    store: str = ""  # of rendered solids, a folder beside the run's
     start: str = ""  # weights to start from; layers of another shape start anew
     seed: int = 0
 
@@ -267,11 +272,11 @@ class State:
 def begin(recipe: Recipe, root: Path) -> State:
     """A network at its start: at random, or from weights where layers of the same name and shape exist."""
     torch.manual_seed(recipe.seed)
-    kinds: dict[str, type[nn.Module]] = {"level": Level, "scene": Tone, "color": Colorizer}
+    kinds: dict[str, type[nn.Module]] = {"level": Level, "scene": Tone, "color": Colorizer, "relight": Intrinsics}
     network = kinds.get(recipe.noise, UNet)(**recipe.network)
     for block in network.modules():
         # Each starts as the identity: deep and stable from the first step.
-        if isinstance(block, (ResidualBlock, colorizer.ResidualBlock)):
+        if isinstance(block, (ResidualBlock, colorizer.ResidualBlock, intrinsics.ResidualBlock)):
             nn.init.zeros_(block.second.weight)
     if recipe.start:
         known = {name: value.float() for name, value in load_file(root / recipe.start).items()}
@@ -345,6 +350,8 @@ def _loss(network: nn.Module, kind: str, noisy: Tensor, clean: Tensor, level: Te
         return tone.loss(network, noisy, clean, level)
     if isinstance(network, Colorizer):
         return colors.loss(network, noisy, clean)
+    if kind == "relight":
+        return relight.loss(network, noisy, clean, level)
     with torch.autocast("cpu", torch.bfloat16):
         answer = network(noisy) if kind == "level" else network(noisy, level)
     if kind == "level":
@@ -366,6 +373,10 @@ def train(recipe: Recipe, folder: Path, root: Path, run: Path) -> None:
         pictures = colors.load(folder, recipe.shards, held_out)
         state.average |= colors.describe(state.network, pictures)
         patches: IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]] = colors.Samples(pictures, seed)
+    elif recipe.noise == "relight":
+        around = relight_light.surroundings(folder, recipe.shards)
+        portraits = photos.load(folder, ["people-0"])
+        patches = relight_scene.Samples(run.parent / recipe.store, around, portraits, recipe.side, seed)
     else:
         patches = Patches(recipe, folder, seed)
     loader = iter(DataLoader(patches, recipe.batch, num_workers=1, prefetch_factor=8))
