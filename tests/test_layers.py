@@ -24,6 +24,7 @@ ALLOWED = {
     "overview": [],
     "chroma": ["photo", "color", "overview"],
     "noise": ["photo", "color"],
+    "dark_noise": ["noise"],
     "mosaic": ["photo"],
     "sensor": ["photo"],
     "grain": ["photo", "color"],
@@ -53,7 +54,7 @@ ALLOWED = {
     "kernel_search": ["photo", "found_blur", "tasks.deblur"],
     "tasks.*": [
         *("errors", "photo", "color", "overview", "chroma", "noise", "grain", "mosaic", "tiles", "environment"),
-        *("lights", "tasks.relight"),
+        *("dark_noise", "lights", "tasks.relight"),
     ],
     "psf": ["errors", "photo", "read"],
     "found_blur": ["photo", "color"],

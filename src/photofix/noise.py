@@ -115,7 +115,7 @@ Method = Literal["gradient", "flat"]
 #: free of structure, and the variance that this quantile of pure white noise shows, as a part of the true one
 #: (from 160,000 blocks).
 _BLOCK = 8
-_GROUP = 100
+GROUP = 100
 _QUIET = 0.03
 _QUIET_VARIANCE: dict[Method, float] = {"gradient": 0.516, "flat": 0.687}
 _MOST_BLOCKS = 100_000
@@ -142,10 +142,10 @@ def estimate_profiles(planes: np.ndarray) -> tuple[tuple[float, float], ...]:
 
 def _ratio(planes: np.ndarray, profile: tuple[float, float]) -> float:
     """How many times the variance of a profile the quiet blocks show; 1 where there are none."""
-    signal, variance = _block_statistics(planes, "gradient")
-    if len(signal) < _GROUP:
+    signal, variance = block_statistics(planes, "gradient")
+    if len(signal) < GROUP:
         return 1.0
-    signal, variance = _quietest(signal, variance, "gradient")
+    signal, variance = quietest(signal, variance, "gradient")
     shot, read = profile
     return float(np.median(variance / np.maximum(shot * signal + read, 1e-12)))
 
@@ -166,10 +166,10 @@ def estimate_profile(planes: np.ndarray, method: Method = "gradient") -> tuple[f
         shot (above 0) and read (0 or more). The profile of ISO 100 where the mosaic is too small or all clipped; a
         typical sensor's split of the noise where the mosaic has one brightness only.
     """
-    signal, variance = _block_statistics(planes, method)
-    if len(signal) < _GROUP:
+    signal, variance = block_statistics(planes, method)
+    if len(signal) < GROUP:
         return profile_for_iso(100)
-    signal, variance = _quietest(signal, variance, method)
+    signal, variance = quietest(signal, variance, method)
     if np.ptp(signal) < np.sqrt(np.median(variance)):
         shot, read = _typical_split(float(signal.mean()), float(np.median(variance)))
     else:
@@ -177,12 +177,17 @@ def estimate_profile(planes: np.ndarray, method: Method = "gradient") -> tuple[f
     return max(shot, np.sqrt(read) / _MOST_READ_ELECTRONS, 1e-6), read
 
 
-def _block_statistics(planes: np.ndarray, method: Method) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and noise variance of blocks that are not clipped, evenly chosen from all planes."""
+def block_statistics(
+    planes: np.ndarray, method: Method = "gradient", cut: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and noise variance of blocks that are not clipped, evenly chosen from all planes.
+
+    cut: blocks of which black has cut off a part count as well.
+    """
     strips = max(1, planes.shape[1] // _BLOCK) * len(planes)
     step = -(-strips * (planes.shape[2] // _BLOCK) // _MOST_BLOCKS) or 1
     found = [
-        _strip_statistics(plane[top : top + _BLOCK + 2], float(plane.min()), method)
+        _strip_statistics(plane[top : top + _BLOCK + 2], -np.inf if cut else float(plane.min()), method)
         for plane in planes
         for top in range(0, plane.shape[0] - _BLOCK - 1, step * _BLOCK)
     ]
@@ -214,9 +219,9 @@ def _about_plane(blocks: np.ndarray) -> np.ndarray:
     return left
 
 
-def _quietest(signal: np.ndarray, variance: np.ndarray, method: Method) -> tuple[np.ndarray, np.ndarray]:
+def quietest(signal: np.ndarray, variance: np.ndarray, method: Method = "gradient") -> tuple[np.ndarray, np.ndarray]:
     """Brightness and noise variance of groups of blocks of like brightness, from the quietest of each."""
-    size = max(_GROUP, len(signal) // 500)
+    size = max(GROUP, len(signal) // 500)
     order = np.argsort(signal)[: len(signal) // size * size].reshape(-1, size)
     return signal[order].mean(1), np.quantile(variance[order], _QUIET, axis=1) / _QUIET_VARIANCE[method]
 

@@ -11,9 +11,10 @@ from photofix.job import Restored, Settings
 from photofix.model import Model
 from photofix.models import Models
 from photofix.mosaic import to_planes
+from photofix.networks.level import CELL
 from photofix.networks.tone import SIDE
 from photofix.photo import Negative, Photo, RawPhoto
-from photofix.restore_picture import cropped, exposed, facts_of, noise_level, noted, part_of
+from photofix.restore_picture import cropped, exposed, facts_of, noted, part_of
 from photofix.restore_raw import developed, quietly_developed, restore_raw
 from photofix.tasks import denoise, low_light
 from photofix.tiles import Progress
@@ -62,10 +63,12 @@ def _lifted(photo: Photo, before: float, network: Model, models: Models, progres
     noisy = low_light.evened(photo, exposure, part)
     notes: list[str] = []
     denoiser = replace(models.helper("denoise"), note=notes.append)
-    sigma, typical = noise_level(Photo(noisy.seen), models, progress)
-    quiet = replace(noisy, clean=denoise.denoise(Photo(noisy.seen), denoiser, sigma, progress=progress).pixels)
+    levels = models.helper("noise-level").levels(noisy.seen, CELL, progress)
+    level = denoise.smooth(levels, CELL)
+    level = replace(level, levels=low_light.agreed(noisy, level.levels))
+    quiet = replace(noisy, clean=denoise.denoise(Photo(noisy.seen), denoiser, level.sigma(), progress=progress).pixels)
     finished = low_light.blended(untouched, low_light.lift(photo, how, part, quiet), settings.strength)
-    return Restored(noted(finished, notes), facts | {"sigma": round(typical * 255, 2)})
+    return Restored(noted(finished, notes), facts | {"sigma": round(level.typical * 255, 2)})
 
 
 def _plan(shrunk: np.ndarray, exposure: float, network: Model, flat: bool, settings: Settings) -> low_light.Plan:

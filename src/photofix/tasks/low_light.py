@@ -13,7 +13,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from photofix import color, noise
+from photofix import color, dark_noise, noise
 from photofix.overview import lines
 from photofix.photo import Photo, white
 
@@ -44,6 +44,9 @@ _BAND = 256
 #: Sides of the part of a picture that its noise is estimated from.
 _SAMPLE = 1536
 
+#: How many times as strong as estimated a network may judge noise to be, and the two agree.
+_WEAKER, _STRONGER = 0.5, 1.6
+
 #: The exponent that the field compares with, and CLAHE's limit and tiles (Zuiderveld 1994).
 _GAMMA, _CLIP, _CELLS = 0.4, 2.0, (8, 8)
 
@@ -69,13 +72,15 @@ class Plan:
 class Quiet:
     """Light without its noise, beside the light with it, in units in which noise is even: black 0, white 65535.
 
-    shot, read: variance = shot * light + read, of light made brighter by so many stops of exposure.
+    shot, read: variance = shot * light + read, of light made brighter by so many stops of exposure. level: the standard
+    deviation that this makes the noise in even units, white being 1.
     seen, clean: (h, w, C) uint16.
     """
 
     exposure: float
     shot: float
     read: float
+    level: float
     seen: np.ndarray
     clean: np.ndarray
 
@@ -133,14 +138,25 @@ def evened(photo: Photo, exposure: float, part: Part) -> Quiet:
     wanted, scale = photo.pixels[part], np.float32(2**exposure)
     rows, columns = (slice(max(0, size - _SAMPLE) // 2, (size + _SAMPLE) // 2) for size in wanted.shape[:2])
     sample = color.light_of(wanted[rows, columns], photo.encoding).transpose(2, 0, 1) * scale
-    shot, read = noise.estimate_profile(np.ascontiguousarray(sample))
     # The first steps of sRGB numbers are even ones of light, whose rounding is noise too.
-    read += (float(scale) / white(wanted.dtype) / 12.92) ** 2 / 12 if wanted.dtype != np.float32 else 0.0
+    rounding = (float(scale) / white(wanted.dtype) / 12.92) ** 2 / 12 if wanted.dtype != np.float32 else 0.0
+    shot, read = dark_noise.estimate(np.ascontiguousarray(sample), rounding)
     seen = np.empty(wanted.shape, np.uint16)
     for top in range(0, len(wanted), _BAND):
-        even, _ = noise.stabilise(color.light_of(wanted[top : top + _BAND], photo.encoding) * scale, shot, read)
+        even, level = noise.stabilise(color.light_of(wanted[top : top + _BAND], photo.encoding) * scale, shot, read)
         seen[top : top + _BAND] = np.rint(even.clip(0, 1) * 65535)
-    return Quiet(exposure, shot, read, seen, seen)
+    return Quiet(exposure, shot, read, level, seen, seen)
+
+
+def agreed(noisy: Quiet, judged: np.ndarray) -> np.ndarray:
+    """How strong even noise is in every place (h, w): what the estimated profile makes it, which is exact, unless a
+    network that has looked at the picture judges it to be much stronger or much weaker.
+
+    Stronger: noise that a camera has smoothed, which pixels tell little of. Weaker: texture that was taken for noise;
+    but where black cut it off, it is weaker indeed, and must be told as it was.
+    """
+    ratio = judged / np.float32(noisy.level)
+    return np.where((ratio > _WEAKER) & (ratio < _STRONGER), np.float32(noisy.level), judged)
 
 
 def lift(photo: Photo, how: Plan, part: Part | None = None, quiet: Quiet | None = None) -> Photo:
@@ -210,9 +226,10 @@ def _without_noise(light: np.ndarray, quiet: Quiet, rows: slice) -> np.ndarray:
     """Light (h, w, C) less what the denoiser took away in these rows; what is too bright to be noisy is as it was."""
     scale = np.float32(2**quiet.exposure)
     even, _ = noise.stabilise(light * scale, quiet.shot, quiet.read)
-    seen = quiet.seen[rows]
-    even += np.where(seen < 65535, quiet.clean[rows].astype(np.float32) - seen, 0) / np.float32(65535)
-    return np.asarray(np.maximum(noise.unstabilise(even, quiet.shot, quiet.read), 0) / scale)
+    seen, clean = quiet.seen[rows], quiet.clean[rows]
+    even += np.where(seen < 65535, clean.astype(np.float32) - seen, 0) / np.float32(65535)
+    quieter = dark_noise.unstabilise(even, quiet.shot, quiet.read) / scale
+    return np.where(clean != seen, quieter, light)
 
 
 def _between(part: slice, size: int, cells: int) -> np.ndarray:
