@@ -227,6 +227,22 @@ def _must_not_be_asked(picture: np.ndarray, clipped: np.ndarray) -> np.ndarray:
     raise AssertionError("nothing is clipped")
 
 
+def test_a_network_is_asked_of_four_pictures_and_believed_in_part() -> None:
+    asked = []
+
+    def missing(picture: np.ndarray, clipped: np.ndarray) -> np.ndarray:
+        asked.append(picture.shape)
+        return (
+            clipped * np.linspace(0, 4, picture.shape[1], dtype=np.float32)[:, None]
+        )  # more to the right, whatever is shown
+
+    picture, clipped = np.zeros((20, 31, 3), np.float32), np.ones((20, 31, 3), np.float32)
+    answer = lift.steadied(missing)(picture, clipped)
+    assert sorted(asked) == [(10, 15, 3)] * 2 + [(20, 31, 3)] * 2
+    assert answer.shape == picture.shape
+    assert np.allclose(answer, 0.85 * 2, atol=1e-5)
+
+
 def test_only_clipped_samples_are_lifted() -> None:
     numbers = np.full((32, 32, 3), 200, np.uint8)
     numbers[8:24, 8:24, 0] = 255

@@ -96,7 +96,7 @@ def restore_one(photo: Photo | RawPhoto, models: Models, progress: Progress | No
     def missing(picture: np.ndarray, share: np.ndarray) -> np.ndarray:
         return network.answer(picture, None, share)
 
-    return Restored(lift.lift(shown, missing, settings.strength, settings.light.smooth), facts)
+    return Restored(lift.lift(shown, lift.steadied(missing), settings.strength, settings.light.smooth), facts)
 
 
 def _quiet_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> Photo:
