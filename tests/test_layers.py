@@ -60,7 +60,8 @@ ALLOWED = {
     "found_blur": ["photo", "color"],
     "environment": ["errors", "photo", "color", "read"],
     "olat": ["errors", "photo", "color", "environment", "raw", "read"],
-    "light_stage": ["photo", "color", "tiles", "environment", "olat"],
+    "light_stage": ["errors", "photo", "color", "tiles", "environment", "lights", "olat"],
+    "stage_files": ["errors", "photo", "color", "read", "olat", "chrome_ball", "batch"],
     "chrome_ball": ["errors"],
     "photometric_stereo": ["errors", "color", "tiles", "olat"],
     "lights": ["environment"],
@@ -70,7 +71,7 @@ ALLOWED = {
     "checkpoint": ["errors", "keras"],
     "zoo": ["errors", "entry"],
     "model": ["errors", "photo", "noise", "networks.*", "weights", "tiles", "device", "checkpoint"],
-    "job": ["photo", "burst", "model", "tasks.*"],
+    "job": ["photo", "burst", "light_stage", "model", "tasks.*"],
     "models": ["errors", "weights", "device", "model", "checkpoint", "zoo", "job"],
     "restore_picture": ["errors", "photo", "noise", "tiles", "tasks.*", "networks.*", "model", "job", "models"],
     "restore_color": [
@@ -99,12 +100,16 @@ ALLOWED = {
         *("errors", "photo", "mosaic", "tiles", "tasks.*", "networks.*", "model", "job", "models"),
         *("restore_picture", "restore_raw"),
     ],
-    "pipeline": [
-        *("errors", "photo", "frames", "brackets", "tiles", "tasks.*", "job", "models"),
-        *("restore_picture", "restore_raw", "restore_burst", "restore_blurred", "restore_hdr", "restore_low_light"),
-        *("restore_color", "restore_relit"),
+    "restore_stage": [
+        *("errors", "photo", "tiles", "environment", "light_stage", "olat", "photometric_stereo", "job", "models"),
+        "restore_picture",
     ],
-    "batch": ["errors", "photo", "frames", "brackets", "read", "write", "pipeline"],
+    "pipeline": [
+        *("errors", "photo", "frames", "brackets", "olat", "tiles", "tasks.*", "job", "models"),
+        *("restore_picture", "restore_raw", "restore_burst", "restore_blurred", "restore_hdr", "restore_low_light"),
+        *("restore_color", "restore_relit", "restore_stage"),
+    ],
+    "batch": ["errors", "photo", "frames", "brackets", "olat", "read", "write", "pipeline"],
     "": ["errors", "photo", "psf", "hints", "lamps", "tasks.*", "read", "write", "job", "pipeline"],
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -10,6 +11,10 @@ import pytest
 from spheres import LIGHTS, matte, save
 
 from photofix import environment, light_stage
+from photofix.color import LUMINANCE
+from photofix.errors import UsageError
+from photofix.light_stage import Wanted
+from photofix.lights import Lights
 from photofix.olat import Stage
 
 
@@ -35,15 +40,17 @@ def test_how_bright_a_light_was_is_divided_out(stage: Stage) -> None:
 
 
 def test_a_lamp_where_a_light_stood_is_that_light(stage: Stage) -> None:
-    weights = light_stage.of_lamps(stage, LIGHTS[2:4], np.array([[1, 1, 1], [0.5, 0, 2]]))
+    lamps = Lights(LIGHTS[2:4], np.array([[1, 1, 1], [0.5, 0, 2]]))
+    weights, notes = light_stage.weights(stage, Wanted(lamps))
+    assert not notes
     assert weights[2] == pytest.approx([1, 1, 1], abs=1e-6)
     assert weights[3] == pytest.approx([0.5, 0, 2], abs=1e-6)
     assert np.delete(weights, [2, 3], 0) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_lamp_that_goes_round_makes_a_smooth_film(stage: Stage) -> None:
-    around = environment.direction(np.arange(0, 360, 1.0), 10.0)
-    weights = np.stack([light_stage.of_lamps(stage, one[None], np.ones((1, 3)))[:, 0] for one in around])
+    lamp = Wanted(Lights(environment.direction(0.0, 10.0)[None], np.ones((1, 3))))
+    weights = np.stack([light_stage.weights(stage, lamp, turn)[0][:, 0] for turn in range(360)])
     assert weights.sum(1) == pytest.approx(1)
     # No light comes or goes three times as fast as if lights were mixed by the way between the two closest.
     closest = environment.spacing(LIGHTS)
@@ -52,19 +59,28 @@ def test_a_lamp_that_goes_round_makes_a_smooth_film(stage: Stage) -> None:
 
 def test_an_environment_is_exposed_like_one_light_and_colors_it(stage: Stage) -> None:
     panorama = np.zeros((32, 64, 3), np.float32) + np.array([2, 1, 0.5], np.float32)
-    weights, left_out = light_stage.of_panorama(stage, panorama)
-    assert (weights @ [0.2126, 0.7152, 0.0722]).sum() == pytest.approx(1)
+    weights, (note,) = light_stage.weights(stage, Wanted(panorama=panorama))
+    assert (weights @ LUMINANCE).sum() == pytest.approx(1)
     assert weights.sum(0) / weights.sum(0)[1] == pytest.approx([2, 1, 0.5])
-    assert 0.1 < left_out < 0.6  # no light stands behind
+    assert re.match("[1-5]?[0-9]% of the panorama's light comes from where the stage has no lights", note)
 
 
-def test_a_sun_behind_lights_nothing_that_the_stage_knows(stage: Stage) -> None:
+def test_ambient_light_and_exposure(stage: Stage) -> None:
+    lamp = Lights(LIGHTS[:1], np.ones((1, 3)))
+    weights, _ = light_stage.weights(stage, Wanted(lamp, ambient=0.25, exposure=1.0))
+    assert (weights @ LUMINANCE).sum() == pytest.approx(2)
+    assert weights.min() > 0.01
+    assert weights[0].min() > 1.5
+
+
+def test_what_the_stage_cannot_show_is_said(stage: Stage) -> None:
+    front = Stage(stage.frames[1:5], LIGHTS[1:5], np.ones((4, 3)))
     panorama = np.zeros((32, 64, 3), np.float32)
     panorama[16, 32] = 1
-    front = Stage(stage.frames[1:5], LIGHTS[1:5], np.ones((4, 3)))
-    weights, left_out = light_stage.of_panorama(front, panorama)
-    assert left_out == pytest.approx(1)
-    assert not weights.any()
+    with pytest.raises(UsageError, match="has no lights: turn it"):
+        light_stage.weights(front, Wanted(panorama=panorama))
+    behind = Lights(np.array([[0.0, 0, -1]]), np.ones((1, 3)))
+    assert "nearer than 1" in light_stage.weights(front, Wanted(behind))[1][0]
 
 
 def test_sums_of_real_lights(shared: Path) -> None:

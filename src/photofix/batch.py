@@ -16,6 +16,7 @@ from typing import Literal
 from photofix.brackets import Bracket
 from photofix.errors import PhotofixError, UsageError, WeightsError
 from photofix.frames import Burst
+from photofix.olat import Stage
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.write import FORMATS
 
@@ -192,8 +193,8 @@ class Outcome:
 class Steps:
     """The three stages of a job. read answers None for a photo that is to be skipped."""
 
-    read: Callable[[Job], Photo | RawPhoto | Burst | Bracket | None]
-    restore: Callable[[Job, Photo | RawPhoto | Burst | Bracket], tuple[Photo | Negative, dict[str, object]]]
+    read: Callable[[Job], Photo | RawPhoto | Burst | Bracket | Stage | None]
+    restore: Callable[[Job, Photo | RawPhoto | Burst | Bracket | Stage], tuple[Photo | Negative, dict[str, object]]]
     write: Callable[[Job, Photo | Negative], list[str]]
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from photofix.burst import Method
+from photofix.light_stage import Wanted
 from photofix.model import Tile
 from photofix.photo import Negative, Photo
 from photofix.tasks import colorize, deblur, low_light, relight
@@ -68,11 +69,13 @@ class Relight:
     """Which light is put into a photo, and what is told beside it.
 
     maps: what was found in the photo becomes pictures. frames: pictures of the light going round, 0 for none.
+    stage: the light that is wanted of a light stage, where the photo is one; of the wish its subject counts then.
     """
 
     wish: relight.Wish = field(default_factory=relight.Wish)
     maps: bool = False
     frames: int = 0
+    stage: Wanted | None = None
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,15 @@ class Stage:
 
     frames: their files. directions: (n, 3) float64 unit vectors to the lights. colors: (n, 3) float64, how bright each
     light was; a picture divided by it shows a light of 1. linear: the files hold light as it is, whatever their format.
+    subject: (H, W) float32, 1 where the subject is, or None. notes: what there is to say of the lights, to the user.
     """
 
     frames: tuple[Path, ...]
     directions: np.ndarray
     colors: np.ndarray
     linear: bool = False
+    subject: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,12 @@ def _natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part) if part.isdecimal() else -1, part) for part in re.split(r"(\d+)", path.name)]
 
 
-def lit_by_file(frames: Sequence[Path], lights: Path, linear: bool = False) -> Stage:
+def unlit(frames: Sequence[Path], linear: bool = False) -> Stage:
+    """Pictures whose lights are not known yet: all at the camera."""
+    return Stage(tuple(frames), np.tile([0.0, 0.0, 1.0], (len(frames), 1)), np.ones((len(frames), 3)), linear)
+
+
+def lit_by_file(frames: Sequence[Path], lights: Path, linear: bool = False, subject: np.ndarray | None = None) -> Stage:
     """The stage whose lights a file names: {file name: direction, or {direction, intensity, color}} as JSON.
 
     Raises:
@@ -131,7 +139,8 @@ def lit_by_file(frames: Sequence[Path], lights: Path, linear: bool = False) -> S
     if absent:
         raise UsageError(f"--lights {lights}: names {_some(absent)}, and there are no such pictures beside the others")
     pairs = [named[path.name] for path in frames]
-    return Stage(tuple(frames), np.stack([one for one, _ in pairs]), np.stack([one for _, one in pairs]), linear)
+    directions, colors = (np.stack(parts) for parts in zip(*pairs, strict=True))
+    return Stage(tuple(frames), directions, colors, linear, subject)
 
 
 def paired(frames: Sequence[Path], ball: Sequence[Path]) -> list[Path]:

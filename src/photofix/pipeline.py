@@ -15,6 +15,7 @@ from photofix.errors import UsageError
 from photofix.frames import Burst
 from photofix.job import Auto, Restored, Settings, Task
 from photofix.models import Models
+from photofix.olat import Stage
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.restore_blurred import restore_blurred
 from photofix.restore_burst import Step, restore_burst
@@ -24,12 +25,15 @@ from photofix.restore_low_light import restore_low_light
 from photofix.restore_picture import cropped, exposed, restore_picture
 from photofix.restore_raw import developed, restore_linear, restore_raw
 from photofix.restore_relit import restore_relit
+from photofix.restore_stage import restore_stage
 from photofix.tasks import denoise
 from photofix.tiles import Progress
 
 
-def restore(photo: Photo | RawPhoto | Burst | Bracket, models: Models, progress: Progress | None = None) -> Restored:
-    """Restore one photo, or the one that a burst or a bracket becomes, as the run's settings say.
+def restore(
+    photo: Photo | RawPhoto | Burst | Bracket | Stage, models: Models, progress: Progress | None = None
+) -> Restored:
+    """Restore one photo, or the one that a burst, a bracket or a light stage becomes, as the run's settings say.
 
     RAW comes back developed, or as a Negative where a DNG is wanted.
     """
@@ -38,6 +42,8 @@ def restore(photo: Photo | RawPhoto | Burst | Bracket, models: Models, progress:
         restored = restore_burst(photo, models, _denoise, progress)
     elif isinstance(photo, Bracket):
         restored = restore_bracket(photo, models, progress)
+    elif isinstance(photo, Stage):
+        restored = restore_stage(photo, models, progress)
     else:
         restored = _TASKS[models.settings.task](photo, models, progress)
     result = restored.photo

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from photofix import write as writing
@@ -19,11 +19,13 @@ from photofix.write import SaveOptions
 class Extras:
     """What is written beside outputs.
 
-    maps: the folder of what is found in photos. film: whether a film goes beside each output.
+    maps: the folder of what is found in photos. film: whether a film goes beside each output. named: files of some of
+    what is found in one photo, by its name.
     """
 
     maps: Path | None = None
     film: bool = False
+    named: Mapping[str, Path] = field(default_factory=dict)
 
 
 NO_EXTRAS = Extras()
@@ -33,11 +35,13 @@ def check(extras: Extras, jobs: list[Job], overwrite: bool) -> None:
     """UsageError where two photos would share such a file, one is there already, or there is no place for it."""
     if extras.film and any(job.target == STREAM for job in jobs):
         raise UsageError("--turntable writes files beside the output: give an output file, not a pipe")
-    there: set[Path] = set()
+    for path in extras.named.values():
+        writing.format_of(path)
+    there = {job.target for job in jobs}
     for job in jobs:
         for path in _paths(extras, job):
             if path in there:
-                raise UsageError(f"{path}: two photos of that name would share it: give them one at a time")
+                raise UsageError(f"{path}: two pictures would share it: give them one at a time, or another name")
             if path.exists() and not overwrite:
                 raise UsageError(f"{path}: exists already; give --overwrite, or another name")
             there.add(path)
@@ -49,6 +53,10 @@ def write(extras: Extras, job: Job, restored: Restored, saving: SaveOptions) -> 
         _make(extras.maps)
         for name, make in restored.maps.items():
             writing.write(make(), _map(extras.maps, job, name))
+    for name, path in extras.named.items():
+        kind = "exr" if writing.format_of(path) in ("exr", "pfm") else "png"
+        _make(path.parent)
+        writing.write(restored.maps[f"{name}.{kind}"](), path)
     if restored.film:
         folder = _frames(job)
         _make(folder)
@@ -66,6 +74,7 @@ def _written(film: Iterator[Photo], folder: Path, job: Job, saving: SaveOptions)
 def _paths(extras: Extras, job: Job) -> Iterator[Path]:
     if extras.maps:
         yield from (_map(extras.maps, job, name) for name in NAMES)
+    yield from extras.named.values()
     if extras.film:
         yield from (_film(job), _frames(job))
 

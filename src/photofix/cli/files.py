@@ -11,6 +11,7 @@ from photofix import batch, brackets
 from photofix.batch import STREAM, WRITTEN_ENDINGS, Job, Naming
 from photofix.errors import UsageError
 from photofix.frames import FEWEST, MOST
+from photofix.stage_files import StageFiles
 from photofix.write import format_of
 
 
@@ -18,7 +19,8 @@ from photofix.write import format_of
 class Files:
     """The words and options that name files, as they were typed.
 
-    burst: they are frames that become one photo. bracket: so they are if there are several.
+    burst: they are frames that become one photo. bracket: so they are if there are several. stage: they are a folder
+    that holds a light stage.
     """
 
     words: tuple[str, ...]
@@ -33,6 +35,7 @@ class Files:
     reference: int | None = None
     bracket: bool = False
     evs: tuple[float, ...] | None = None
+    stage: StageFiles | None = None
 
 
 def planned(task: str, files: Files) -> list[Job]:
@@ -42,7 +45,10 @@ def planned(task: str, files: Files) -> list[Job]:
     try:
         words, output = _inputs_and_output(task, files)
         merged = files.burst or (files.bracket and _several(words))
-        jobs = [_burst(task, words, output, files)] if merged else _jobs(task, words, output, files)
+        if files.stage:
+            jobs = [_stage(task, words, output, files)]
+        else:
+            jobs = [_burst(task, words, output, files)] if merged else _jobs(task, words, output, files)
         for job in jobs:
             format_for(job, files.format)
         _check_existing(jobs, files)
@@ -128,6 +134,21 @@ def _burst(task: str, words: list[str], output: str | None, files: Files) -> Job
         raise UsageError("standard output is a terminal: give an output file, or redirect it")
     batch.check([job])
     return job
+
+
+def _stage(task: str, words: list[str], output: str | None, files: Files) -> Job:
+    """The one job of a light stage: its folder, and the file that it becomes, by default beside the folder."""
+    if len(words) > 1:
+        raise UsageError("--lights: give one folder, of pictures each under one light, and the output with -o")
+    folder = Path(words[0])
+    if output is None or (output != "-" and _is_folder(output)):
+        parent = Path(os.path.abspath(folder)).parent if output is None else Path(output)
+        target = parent / f"{Path(os.path.abspath(folder)).name}-{task}.{files.format or 'png'}"
+    else:
+        target = Path(output)
+    if target == STREAM and sys.stdout.isatty():
+        raise UsageError("standard output is a terminal: give an output file, or redirect it")
+    return Job(folder, target)
 
 
 def _streams(word: str, files: Files) -> bool:

@@ -9,7 +9,7 @@ import typer
 
 from photofix.cli import options
 
-_LIGHT, _BESIDE = "Light", "Beside the output"
+_LIGHT, _BESIDE, _STAGE = "Light", "Beside the output", "Light stage"
 
 
 def relight(
@@ -40,15 +40,27 @@ def relight(
         typer.Option("--match", metavar="PHOTO", help="Light as it is in another photo.", rich_help_panel=_LIGHT),
     ] = None,
     ambient: Annotated[
-        float,
-        typer.Option("--ambient", min=0, max=1, help="Share of even light from all sides.", rich_help_panel=_LIGHT),
-    ] = 0.2,
-    soft: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--soft", min=0, max=1, help="How large lamps are: 0 a point, 1 half of the sky.", rich_help_panel=_LIGHT
+            "--ambient",
+            min=0,
+            max=1,
+            help="Share of even light from all sides.",
+            show_default="0.2; of a light stage 0",
+            rich_help_panel=_LIGHT,
         ),
-    ] = 0.3,
+    ] = None,
+    soft: Annotated[
+        float | None,
+        typer.Option(
+            "--soft",
+            min=0,
+            max=1,
+            help="How large lamps are: 0 a point, 1 half of the sky.",
+            show_default="0.3; of a light stage 0",
+            rich_help_panel=_LIGHT,
+        ),
+    ] = None,
     mask: Annotated[
         Path | None,
         typer.Option(
@@ -78,6 +90,51 @@ def relight(
             rich_help_panel=_BESIDE,
         ),
     ] = None,
+    lights: Annotated[
+        str | None,
+        typer.Option(
+            "--lights",
+            metavar="FILE|chrome",
+            help="The folder given is a light stage: pictures of one scene, each under one light. Where the lights "
+            "stood a JSON file says, or a chrome ball shows.",
+            show_default=False,
+            rich_help_panel=_STAGE,
+        ),
+    ] = None,
+    chrome: Annotated[
+        Path | None,
+        typer.Option(
+            "--chrome",
+            metavar="DIR",
+            help="Pictures of a chrome ball under the same lights, numbered alike, and its mask.",
+            show_default=False,
+            rich_help_panel=_STAGE,
+        ),
+    ] = None,
+    normals: Annotated[
+        Path | None,
+        typer.Option(
+            "--normals",
+            metavar="OUT",
+            help="Write the normals that the stage's pictures show; EXR holds them as numbers.",
+            show_default=False,
+            rich_help_panel=_STAGE,
+        ),
+    ] = None,
+    albedo: Annotated[
+        Path | None,
+        typer.Option(
+            "--albedo",
+            metavar="OUT",
+            help="Write the colors that they show, without light.",
+            show_default=False,
+            rich_help_panel=_STAGE,
+        ),
+    ] = None,
+    linear: Annotated[
+        bool,
+        typer.Option("--linear", help="The stage's files hold light as it is, not sRGB.", rich_help_panel=_STAGE),
+    ] = False,
     exposure: options.Exposure = 0.0,
     output: options.Output = None,
     overwrite: options.Overwrite = False,
@@ -112,17 +169,27 @@ def relight(
     photofix relight portrait.jpg out.png --env sunset.hdr --rotate 90
 
     photofix relight portrait.jpg out.png --light right --turntable 36 --maps maps/
+
+    photofix relight one-light-at-a-time/ -o out.png --lights lights.json --env sunset.hdr --normals normals.png
     """
     from photofix import lamps
-    from photofix.cli import session
+    from photofix.cli import session, stage
     from photofix.cli.beside import Extras
     from photofix.cli.files import Files
     from photofix.job import Relight, Settings
 
-    wish = lamps.wish(lamps.Words(light, env, rotate, match, ambient, soft, mask))
+    of_stage = stage.files_of(lights, chrome, normals, albedo, linear)
+    if of_stage:
+        stage.check({"--match": match, "--model": model, "--weights": weights, "--strength": strength != 1})
+        words = lamps.Words(light, env, rotate, match, ambient or 0.0, soft or 0.0, mask)
+        wish, wanted = stage.wish(words, options.exposure_of(exposure))
+    else:
+        even, size = 0.2 if ambient is None else ambient, 0.3 if soft is None else soft
+        wish, wanted = lamps.wish(lamps.Words(light, env, rotate, match, even, size, mask)), None
+    beside = {name: path for name, path in (("normals", normals), ("albedo", albedo)) if path}
     settings = Settings(
         task="relight",
-        relight=Relight(wish, maps is not None, turntable or 0),
+        relight=Relight(wish, maps is not None or bool(beside), turntable or 0, wanted),
         model=model,
         weights=weights,
         manifest=manifest,
@@ -133,7 +200,8 @@ def relight(
         roi=options.roi_of(roi),
         offline=offline,
     )
-    files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
+    named = (tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
     saving = session.saving_of(quality, bit_depth, strip_metadata)
-    work = session.Work(settings, files, saving, extras=Extras(maps, turntable is not None))
+    extras = Extras(maps, turntable is not None, beside)
+    work = session.Work(settings, Files(*named, stage=of_stage), saving, extras=extras)
     raise typer.Exit(session.run(work, session.manner_of(jobs, fail_fast, json, quiet, verbose)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from photofix import __version__, batch, brackets, pipeline, weights
+from photofix import __version__, batch, brackets, pipeline, stage_files, weights
 from photofix import read as reading
 from photofix import write as writing
 from photofix.batch import RAW_ENDINGS, STREAM, Job, Outcome, Steps, Workers
@@ -28,6 +28,7 @@ from photofix.finish import Finish, finished
 from photofix.frames import Burst, gather
 from photofix.job import Settings
 from photofix.models import Models
+from photofix.olat import Stage, frames_of
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.write import SaveOptions
 
@@ -152,7 +153,7 @@ def _settings_for(work: Work, jobs: list[Job]) -> Settings:
 def _prepare(models: Models, jobs: list[Job], say: Callable[[str], None] | None) -> None:
     """Load the networks that the photos' names call for: what cannot be had is known before any photo is read."""
     merged = models.settings.task == "hdr" and all(job.more for job in jobs)
-    if models.settings.method != "network" or merged:
+    if models.settings.method != "network" or merged or models.settings.relight.stage:
         return
     for is_raw in sorted({job.source.suffix[1:].lower() in RAW_ENDINGS for job in jobs}):
         network = models.called_for(is_raw)
@@ -173,20 +174,23 @@ def _fetch(entry: weights.Entry, offline: bool, say: Callable[[str], None] | Non
 
 
 def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event) -> Steps:
-    def read(job: Job) -> Photo | RawPhoto | Burst | Bracket | None:
+    def read(job: Job) -> Photo | RawPhoto | Burst | Bracket | Stage | None:
         if work.files.skip_existing and job.target != STREAM and _is_readable(job.target):
             return None
         if job.source == STREAM:
             return reading.read(sys.stdin.buffer.read(), "standard input")
+        if work.files.stage:
+            return stage_files.opened(job.source, work.files.stage)
         if job.more and work.files.bracket:
             return brackets.gather((job.source, *job.more), reading.read, work.files.evs, work.files.reference)
         if job.more:
             return gather((job.source, *job.more), reading.read, work.files.reference)
         return reading.read(job.source)
 
-    def restore(job: Job, photo: Photo | RawPhoto | Burst | Bracket) -> tuple[Photo | Negative, dict[str, object]]:
-        sight = photo.reference if isinstance(photo, Burst) else photo
-        sight = sight.photos[0] if isinstance(sight, Bracket) else sight
+    def restore(
+        job: Job, photo: Photo | RawPhoto | Burst | Bracket | Stage
+    ) -> tuple[Photo | Negative, dict[str, object]]:
+        sight = _sight(photo)
         height, width = (sight.pixels if isinstance(sight, Photo) else sight.mosaic).shape[:2]
         # A mosaic's tiles count packed pixels, one for four of the sensor's.
         scale = 4 if isinstance(sight, RawPhoto) else 1
@@ -194,7 +198,8 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
         def tile_done(pixels: int) -> None:
             if stop.is_set():
                 raise batch.Stopped
-            progress.advance(job, pixels * scale, pixels * scale / (height * width))
+            share = pixels * scale / (height * width)
+            progress.advance(job, pixels * scale, share / (len(photo.frames) if isinstance(photo, Stage) else 1))
 
         chosen = format_for(job, work.files.format)
         if not work.settings.roi:
@@ -221,6 +226,15 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
         return writing.write(photo, job.target, saving)
 
     return Steps(read, restore, write)
+
+
+def _sight(photo: Photo | RawPhoto | Burst | Bracket | Stage) -> Photo | RawPhoto:
+    """The photo, or the one of several whose size the result will have."""
+    if isinstance(photo, Burst):
+        return photo.reference
+    if isinstance(photo, Bracket):
+        return photo.photos[0]
+    return next(frames_of(photo)).photo if isinstance(photo, Stage) else photo
 
 
 def _is_readable(path: Path) -> bool:
