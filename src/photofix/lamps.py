@@ -115,7 +115,8 @@ def _lamp(word: str) -> tuple[float, float, tuple[float, float, float], float]:
         raise UsageError(f"--light {word}: {_FORM}") from error
     intensity = more[0] if more else 1.0
     wrong = not -90 <= elevation <= 90 or not abs(azimuth) <= 360 or not 0 < intensity <= 100
-    if wrong or len(more) > 1 or len(colors) > 1 or not all(re.fullmatch("#[0-9a-fA-F]{6}", one) for one in colors):
+    wrong |= len(more) > 1 or len(colors) > 1 or "#000000" in colors
+    if wrong or not all(re.fullmatch("#[0-9a-fA-F]{6}", one) for one in colors):
         raise UsageError(f"--light {word}: {_FORM}; elevation is -90 to 90, intensity 0 to 100")
     return azimuth, elevation, _tint(colors[0]) if colors else (1.0, 1.0, 1.0), intensity
 

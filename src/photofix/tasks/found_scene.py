@@ -59,9 +59,14 @@ def _light_shown(photo: Photo) -> Photo:
     return Photo(np.rint(color.linear_to_srgb((photo.pixels / top).clip(0, 1)) * 255).astype(np.uint8))
 
 
+def normals(photo: Photo, known: Scene) -> np.ndarray:
+    """(H, W, 3) float32 unit vectors: x to the right, y up, z to the camera."""
+    found = _at_full_size(photo, known, known.normals)
+    return np.asarray(found / np.maximum(np.linalg.norm(found, axis=2, keepdims=True), 1e-6))
+
+
 def _normals(photo: Photo, known: Scene) -> Photo:
-    normals = _at_full_size(photo, known, known.normals)
-    return Photo(normals / np.maximum(np.linalg.norm(normals, axis=2, keepdims=True), 1e-6), "linear")
+    return Photo(normals(photo, known), "linear")
 
 
 def _shading(photo: Photo, known: Scene) -> Photo:

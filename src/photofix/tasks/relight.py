@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -35,8 +36,14 @@ _FLOOR = 0.06
 #: Stops by which light becomes more and less at most, which the ratio nears gently.
 _MORE, _LESS = 2.5, 4.5
 
+#: How much of what is clipped stays bright where light becomes less.
+_KEPT = 0.9
+
 #: The share of gloss in a shading.
 _GLOSS = 0.12
+
+#: Stops by which a shading differs in the mean from which it is of another light altogether.
+_ANOTHER = 0.4
 
 #: How much of the colors of the light that is there is believed from place to place; how much of a new light's tint
 #: stays once the eye has got used to it.
@@ -47,7 +54,7 @@ _ADAPTED = 0.5
 
 #: The guided filter: half the side of its window in pixels of the small picture, and the variance of the guide, sRGB
 #: values, from which a change is an edge.
-_RADIUS, _EDGE = 3, 0.004
+_RADIUS, _EDGE = 2, 0.01
 
 #: Rows that are worked on at a time.
 _BAND = 128
@@ -144,7 +151,9 @@ def plan(known: Scene, wish: Wish, strength: float, like: Scene | None = None) -
         open_sky = known.lit(lights.even())
         level = _mean(old, subject) / _mean(open_sky, subject)
         new = (1 - np.float32(wish.ambient)) * new + np.float32(wish.ambient) * level * open_sky
+    old = _as_seen(known, old, new, subject)
     stops = _stops(old, new, subject) * known.sure[:, :, None]
+    stops *= np.where(stops < 0, 1 - _KEPT * _white(known.picture), 1)
     return Plan(*followed(stops, known.picture), wish.subject, strength)
 
 
@@ -213,6 +222,19 @@ def _exposed(known: Scene, wish: Wish, old: np.ndarray, new: np.ndarray, subject
     return np.asarray(gain * before / luminance[0], np.float32)
 
 
+def _as_seen(known: Scene, old: np.ndarray, new: np.ndarray, subject: np.ndarray) -> np.ndarray:
+    """The old shading with the luminance that the network sees there: hard shadows, too, which harmonics cannot tell.
+
+    The nearer the new light is to the old one the less, so that light that is there already changes nothing.
+    """
+    luminance, wanted = np.maximum(old @ color.LUMINANCE, 1e-4), np.maximum(new @ color.LUMINANCE, 1e-4)
+    apart = float((np.abs(np.log2(wanted / luminance)) * subject).sum() / subject.sum())
+    more = np.log2(np.maximum(known.shading, 1e-4) / luminance)
+    # How bright light is as a whole, the network says twice.
+    more -= (more * subject).sum() / subject.sum()
+    return np.asarray(old * np.exp2(more * min(1.0, apart / _ANOTHER))[:, :, None].astype(np.float32))
+
+
 def _stops(old: np.ndarray, new: np.ndarray, subject: np.ndarray) -> np.ndarray:
     """(h, w, 3) by how many stops light changes, bounded."""
     floor = np.float32(_FLOOR) * _mean(old, subject)
@@ -223,6 +245,12 @@ def _stops(old: np.ndarray, new: np.ndarray, subject: np.ndarray) -> np.ndarray:
     tint = overall + np.float32(_BELIEVED) * (tint - overall)
     limit = np.where(gray > 0, np.float32(_MORE), np.float32(_LESS))
     return np.asarray(limit * np.tanh(gray / limit) + tint, np.float32)
+
+
+def _white(picture: np.ndarray) -> np.ndarray:
+    """(h, w, 1), 0 to 1, how far places are so bright that nobody knows how bright they were."""
+    share = ((picture.max(2) - 0.88) / 0.12).clip(0, 1)
+    return np.asarray(cv2.blur(share, (3, 3), borderType=cv2.BORDER_REFLECT))[:, :, None]
 
 
 def followed(planes: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -255,18 +283,21 @@ def _ratio(light: np.ndarray, how: Plan, whole: tuple[int, ...], part: Part) -> 
 
 
 def _shone(light: np.ndarray, ratio: np.ndarray, bounded: bool) -> np.ndarray:
-    """Light times the ratio; where white is the most that can be stored, it is neared gently, and highlights stay."""
+    """Light times the ratio; where white is the most that can be stored, it is neared gently."""
     if not bounded:
         return np.asarray(light * ratio)
-    before = light.max(2, keepdims=True)
-    # Nobody knows how bright clipped light was: it does not become gray.
-    lost = ((before - 0.85) / 0.15).clip(0, 1) ** 2 * 0.8
-    after = light * np.where(ratio < 1, ratio + lost * (1 - ratio), ratio)
-    peak = after.max(2, keepdims=True)
+    before = _peak(light)
+    after = light * ratio
+    peak = _peak(after)
     room = np.maximum(1 - before, 1e-4)
     much = np.maximum(peak - before, 0) / room
     neared = before + room * much / np.cbrt(1 + much**3)
     return np.asarray(after * np.where(peak > before, neared / np.maximum(peak, 1e-6), 1))
+
+
+def _peak(light: np.ndarray) -> np.ndarray:
+    """(h, w, 1) the brightest of each pixel's colors: many times as fast as numpy's own."""
+    return np.asarray(reduce(np.maximum, np.split(light, light.shape[2], axis=2)))
 
 
 def _stored(light: np.ndarray, photo: Photo) -> np.ndarray:
