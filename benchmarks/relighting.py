@@ -1,4 +1,4 @@
-"""How well photos are relit: `python benchmarks/relight.py stereo|synthetic|same|speed`.
+"""How well photos are relit: `python benchmarks/relighting.py stereo|synthetic|same|speed`.
 
 Each command prints a table. Ours runs through the product's own code at its default precision, and so does DPR.
 """
