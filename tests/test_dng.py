@@ -25,7 +25,8 @@ from hypothesis import strategies as st
 from test_kinds import LEVELS, filters, lossy, polynomial
 from test_raw import QUAD, SAMPLE, XTRANS, libraw, opened, scene
 
-from photofix import dng, pipeline, raw
+from photofix import dng, grain, pipeline, raw
+from photofix import mosaic as mosaics
 from photofix.errors import ReadError, UsageError, WriteError
 from photofix.formats import dng as layout
 from photofix.job import Settings
@@ -241,6 +242,27 @@ def test_noise_profile_says_what_is_left(strength: float) -> None:
     again = opened(written(Negative(photo, samples, scale, noise=left))).noise
     assert again is not None
     assert again[3] == pytest.approx(left[3])
+
+
+@pytest.mark.parametrize(("strength", "keep_grain"), [(1.0, 0.5), (1.0, 1.0), (0.6, 0.7), (0.6, 0.0)])
+def test_noise_profile_knows_the_grain_that_is_kept(strength: float, keep_grain: float) -> None:
+    """A denoiser that errs as the best would: its error has nothing to do with what it took, and is a third of the
+    noise's variance. What is said to be left is compared with the clean picture."""
+    rng, (shot, read) = np.random.default_rng(0), (2e-3, 1e-5)
+    clean = np.full((4, 128, 160), 0.3, np.float32) / np.array([2, 1, 1, 1.5], np.float32)[:, None, None]
+    deviation = np.sqrt(shot * clean + read)
+    taken, error = (rng.normal(0, share**0.5, clean.shape) * deviation for share in (2 / 3, 1 / 3))
+    data = cfa_dng(np.full((256, 320), 1000, np.uint16), Calibration(noise=(shot, read)))
+    noisy = replace(opened(data), balance=(2.0, 1.0, 1.5))
+    noisy = replace(noisy, mosaic=mosaics.to_mosaic((clean + taken + error).astype(np.float32), noisy))
+    profile = [(shot, read)] * 4
+    planes = mosaics.to_planes(noisy)
+    change = -taken + keep_grain * grain.of_mosaic(taken.astype(np.float32), noisy.balance)
+    restored = mosaics.to_mosaic((planes + strength * change).astype(np.float32), noisy)
+    left = denoise.noise_left(noisy, restored, profile, strength, keep_grain)
+    true = ((mosaics.to_planes(replace(noisy, mosaic=restored)) - clean) ** 2 / deviation**2).mean((1, 2))
+    for plane, place in enumerate(mosaics.places(noisy.pattern)):
+        assert left[place][0] / shot == pytest.approx(true[plane], abs=0.04)
 
 
 def test_noise_profile_of_unchanged_samples_is_the_files() -> None:

@@ -97,7 +97,7 @@ def _finished(
         return cropped(_developed(photo, mosaic, settings), settings.roi)
     left: tuple[tuple[float, float], ...] | None = None
     if settings.strength and samples is not photo.mosaic:
-        left = denoise.noise_left(photo, mosaic, profiles, settings.strength)
+        left = denoise.noise_left(photo, mosaic, profiles, settings.strength, settings.keep_grain)
     elif photo.averaged is not None:
         left = tuple(profiles)
     return Negative(photo, samples, scale, settings.dng == "linear", left, photo.notes)

@@ -180,7 +180,11 @@ def denoise_raw(
 
 
 def noise_left(
-    raw: RawPhoto, restored: np.ndarray, profiles: Sequence[tuple[float, float]], strength: float = 1.0
+    raw: RawPhoto,
+    restored: np.ndarray,
+    profiles: Sequence[tuple[float, float]],
+    strength: float = 1.0,
+    keep_grain: float = 0.0,
 ) -> tuple[tuple[float, float], ...]:
     """The noise profiles of the restored mosaic's places: those of the photo times the share that is left.
 
@@ -191,26 +195,40 @@ def noise_left(
 
     Args:
         restored: (H, W) in sensor numbers, like raw.mosaic. profiles: (shot, read) of the places of the pattern.
-        strength: the share of the change that was made.
+        strength: the share of the change that was made. keep_grain: the share of the luminance noise that was put back.
     """
     before, after = mosaic.to_planes(raw), mosaic.to_planes(replace(raw, mosaic=restored))
-    left = list(profiles)
-    for place, noisy, clean in zip(mosaic.places(raw.pattern), before, after, strict=True):
-        shot, read = profiles[place]
-        share = _share_left(noisy, clean, (shot, read), strength)
-        left[place] = shot * share, read * share
+    left, places = list(profiles), mosaic.places(raw.pattern)
+    variances = [
+        shot * plane.clip(0) + read
+        for plane, (shot, read) in zip(after, (profiles[one] for one in places), strict=True)
+    ]
+    # Grain is the mean of four greens, in the amount in which red and blue see gray light.
+    grainy = strength**2 * keep_grain**2 * (variances[1] + variances[2]) / 8
+    own = (strength, strength * (1 - keep_grain), strength * (1 - keep_grain), strength)
+    foreign = (grainy / raw.balance[0] ** 2, 0 * grainy, 0 * grainy, grainy / raw.balance[2] ** 2)
+    for plane, place in enumerate(places):
+        share = _share_left(before[plane], after[plane], variances[plane], own[plane], foreign[plane])
+        left[place] = profiles[place][0] * share, profiles[place][1] * share
     return tuple(left)
 
 
-def _share_left(noisy: np.ndarray, clean: np.ndarray, profile: tuple[float, float], strength: float) -> float:
+def _share_left(noisy: np.ndarray, clean: np.ndarray, variance: np.ndarray, own: float, foreign: np.ndarray) -> float:
+    """The share of a plane's noise that is left; all (h, w).
+
+    variance: of its noise. own: the share of what the denoiser took that was taken. foreign: the variance of other
+    planes' noise that would have been put in, had the denoiser taken all of theirs.
+    """
     inside = (clean > 0) & (clean < _UNCLIPPED)
-    expected = profile[0] * clean[inside] + profile[1]
-    if not expected.size or not strength:
+    expected = variance[inside]
+    most = own**2 * expected + foreign[inside]
+    if not expected.size or not most.any():
         return 1.0
     # Four sigma and more is no noise but what else was changed, beside clipped light for one.
-    taken = np.minimum((noisy - clean)[inside] ** 2, 16 * expected)
-    share = 1 - float(taken.sum() / expected.sum()) * (2 / strength - 1)
-    return min(1.0, max(_LEAST_LEFT, share))
+    changed = np.minimum((noisy - clean)[inside] ** 2, 16 * most)
+    found = min(1.0, float(changed.sum() / most.sum()))  # by the denoiser, of all noise
+    share = 1 - found + found * ((1 - own) ** 2 + float(foreign[inside].sum() / expected.sum()))
+    return max(_LEAST_LEFT, share)
 
 
 def _averaged(profile: tuple[float, float], count: np.ndarray | None) -> Profile:
