@@ -135,7 +135,11 @@ WRONG = [
     ("multiple = 1", "multiple = 1\nbytes_per_pixel = 1.5", "bytes_per_pixel must be a whole number"),
     ("multiple = 1", "multiple = 1\nseconds_per_megapixel = '2'", "seconds_per_megapixel must be a number"),
     ("multiple = 1", "multiple = 1\nseconds_per_megapixel = nan", "seconds_per_megapixel must be a number"),
-    ('"noise"', '"sound"', "gives must be residual, noise, image, level, ab, odds, light, missing or stops"),
+    (
+        '"noise"',
+        '"sound"',
+        "gives must be residual, noise, image, level, ab, odds, light, missing, stops, intrinsics or lightness",
+    ),
     ("channels = 3", "channels = 2", "takes: channels must be 1, 3 or 4"),
     ('"srgb"', '"lab"', "takes: encoding must be"),
     ('["sigma"]', "[1]", "takes: conditions must be a list of sigma, motion, defocus, clipped, psf, exposure, hints"),
