@@ -40,19 +40,25 @@ def painted(light: Lights, side: int = SIDE) -> np.ndarray:
 
 
 def known_ball(light: Lights) -> relight.Answer:
-    """A network that sees the ball as it is, in some light, and knows nothing of the wall."""
+    """A network that sees the ball as it is, in some light from the left, and knows nothing of the wall."""
 
     def answer(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         normals, inside = ball()
         assert picture.shape == (3, SIDE, SIDE)
-        shown = lights.shading(light, normals, np.broadcast_to(SKY, (SIDE, SIDE, 9))) @ color.LUMINANCE
+        # It is shown the picture's mirror image, too.
+        seen = light if picture[:, :, : SIDE // 2].mean() >= picture[:, :, SIDE // 2 :].mean() else mirrored(light)
+        shown = lights.shading(seen, normals, np.broadcast_to(SKY, (SIDE, SIDE, 9))) @ color.LUMINANCE
         error = np.where(inside, np.log(0.2), np.log(1.5))
         sky = np.broadcast_to(SKY, (SIDE, SIDE, 9))
         planes = [normals, sky, error[:, :, None], np.log(np.maximum(shown, 1e-3))[:, :, None]]
         maps = np.concatenate(planes, axis=2).transpose(2, 0, 1)
-        return maps.astype(np.float32), lights.harmonics(light)
+        return maps.astype(np.float32), lights.harmonics(seen)
 
     return answer
+
+
+def mirrored(light: Lights) -> Lights:
+    return Lights(light.directions * np.array([-1, 1, 1], np.float32), light.power)
 
 
 def front() -> Lights:

@@ -45,16 +45,22 @@ _GLOSS = 0.12
 #: Stops by which a shading differs in the mean from which it is of another light altogether.
 _ANOTHER = 0.4
 
+#: How far the shading that the network sees is believed beyond what shape and light say: it takes colors for shade, too.
+_SEEN = 0.5
+
 #: How much of the colors of the light that is there is believed from place to place; how much of a new light's tint
 #: stays once the eye has got used to it.
 _BELIEVED, _TINT = 0.5, 0.5
 
 #: How far exposure follows a lamp that shows less of the subject than one at the camera would: 0 not, 1 in full.
-_ADAPTED = 0.5
+_ADAPTED = 0.75
 
 #: The guided filter: half the side of its window in pixels of the small picture, and the variance of the guide, sRGB
 #: values, from which a change is an edge.
 _RADIUS, _EDGE = 2, 0.01
+
+#: What a mirror makes of a normal, and of harmonics: those that are odd in x.
+_MIRRORED, _ODD = np.array([-1, 1, 1]), np.array([1, 1, 1, -1, -1, 1, 1, -1, 1])
 
 #: Rows that are worked on at a time.
 _BAND = 128
@@ -129,11 +135,20 @@ def shrunk(photo: Photo, side: int, multiple: int) -> np.ndarray:
 def scene(photo: Photo, answer: Answer, side: int, multiple: int) -> Scene:
     """What a network sees in the whole photo."""
     picture = shrunk(photo, side, multiple)
-    maps, light = answer(picture.transpose(2, 0, 1))
+    maps, light = _both_ways(picture.transpose(2, 0, 1), answer)
     planes = maps.transpose(1, 2, 0)
     sure = ((_LOST - np.exp(planes[:, :, 12])) / (_LOST - _SURE)).clip(0, 1)
     known = lights.of_harmonics(light)
     return Scene(picture, planes[:, :, :3], planes[:, :, 3:12], sure, np.exp(planes[:, :, 13]), known)
+
+
+def _both_ways(picture: np.ndarray, answer: Answer) -> tuple[np.ndarray, np.ndarray]:
+    """What a network says of a picture (3, h, w) and of its mirror image, the mean: what is left is as right."""
+    maps, light = answer(picture)
+    mirrored, light_there = answer(np.ascontiguousarray(picture[:, :, ::-1]))
+    maps = (maps + np.concatenate([_MIRRORED, _ODD, [1, 1]])[:, None, None] * mirrored[:, :, ::-1]) / 2
+    maps[:3] /= np.maximum(np.linalg.norm(maps[:3], axis=0), 1e-6)
+    return maps.astype(np.float32), ((light + _ODD[:, None] * light_there) / 2).astype(np.float32)
 
 
 def plan(known: Scene, wish: Wish, strength: float, like: Scene | None = None) -> Plan:
@@ -232,7 +247,8 @@ def _as_seen(known: Scene, old: np.ndarray, new: np.ndarray, subject: np.ndarray
     more = np.log2(np.maximum(known.shading, 1e-4) / luminance)
     # How bright light is as a whole, the network says twice.
     more -= (more * subject).sum() / subject.sum()
-    return np.asarray(old * np.exp2(more * min(1.0, apart / _ANOTHER))[:, :, None].astype(np.float32))
+    share = _SEEN * min(1.0, apart / _ANOTHER)
+    return np.asarray(old * np.exp2(more * share)[:, :, None].astype(np.float32))
 
 
 def _stops(old: np.ndarray, new: np.ndarray, subject: np.ndarray) -> np.ndarray:
