@@ -48,10 +48,11 @@ def main() -> None:
 
 @dataclass(frozen=True)
 class Lit:
-    """One thing under all lights: pictures, where it is (H, W) bool, directions to the lights, and its normals."""
+    """One thing under all lights: photos, which hold linear light in 8 bits, where it is (H, W) bool, directions to the
+    lights, and its normals."""
 
     name: str
-    pictures: list[np.ndarray]
+    photos: list[Photo]
     mask: np.ndarray
     directions: np.ndarray
     normals: np.ndarray
@@ -62,7 +63,7 @@ def stereo(arguments: argparse.Namespace) -> None:
     ours, published = network(arguments.weights, arguments.manifest), _dpr()
     rows = []
     for thing in map(_thing, OBJECTS):
-        known = [seen(Photo(picture), ours) for picture in thing.pictures]
+        known = [seen(picture, ours) for picture in thing.photos]
         found = {"left as it is": _left(thing), "DPR": _by_dpr(thing, published), "photofix": _by_ours(thing, known)}
         means = [f"{fmean(_decibels(thing, predicted, arguments.step)):.2f}" for predicted in found.values()]
         rows.append([thing.name, *means, f"{fmean(_angles(thing, known)):.1f}"])
@@ -80,26 +81,24 @@ def _decibels(thing: Lit, predicted: Predict, step: int) -> Iterator[float]:
     """PSNR inside the mask after one scale, of all pairs of lights, or of every so manieth."""
     pairs = [(i, j) for i in range(LIGHTS) for j in range(LIGHTS) if i != j][::step]
     for i, j in pairs:
-        answer, truth = predicted(i, j)[thing.mask].astype(np.float64), thing.pictures[j][thing.mask]
-        scale = (answer * truth).sum() / max((answer * answer).sum(), 1e-9)
-        yield psnr((answer * scale / 255).astype(np.float32), truth)
+        yield _scaled_psnr(predicted(i, j)[thing.mask] / 255, thing.photos[j].pixels[thing.mask] / 255)
 
 
 def _left(thing: Lit) -> Predict:
-    return lambda i, _: thing.pictures[i]
+    return lambda i, _: thing.photos[i].pixels
 
 
 def _by_ours(thing: Lit, known: list[Scene]) -> Predict:
     def predict(i: int, j: int) -> np.ndarray:
         how = relight.plan(known[i], Wish(_lamp(thing, j)), 1.0)
-        return relight.relit(Photo(thing.pictures[i]), how).pixels
+        return relight.relit(thing.photos[i], how).pixels
 
     return predict
 
 
 def _by_dpr(thing: Lit, published: Model) -> Predict:
     def predict(i: int, j: int) -> np.ndarray:
-        picture, told = Photo(thing.pictures[i]), portrait.harmonics(_lamp(thing, j))
+        picture, told = thing.photos[i], portrait.harmonics(_lamp(thing, j))
         change = portrait.ratio(picture, told, published.whole, published.entry.tile)
         everything = tuple(slice(0, side) for side in picture.pixels.shape[:2])
         return portrait.painted(picture, change, 1.0, None, (everything[0], everything[1])).pixels
@@ -113,8 +112,8 @@ def _lamp(thing: Lit, j: int) -> Lights:
 
 def _angles(thing: Lit, known: list[Scene]) -> Iterator[float]:
     """Degrees between the normals that each picture shows and those of all of them together, means in the mask."""
-    for picture, one in zip(thing.pictures, known, strict=True):
-        normals = found_scene.normals(Photo(picture), one)
+    for picture, one in zip(thing.photos, known, strict=True):
+        normals = found_scene.normals(picture, one)
         cosine = (normals * thing.normals).sum(2)[thing.mask].clip(-1, 1)
         yield float(np.degrees(np.arccos(cosine)).mean())
 
@@ -123,14 +122,14 @@ def _thing(name: str) -> Lit:
     folder = STEREO / name
     files = [folder / f"{name}.{light}.webp" for light in range(LIGHTS)]
     mask, directions = _mask(folder), _directions()
-    surface = photometric_stereo.surface(Stage(tuple(files), directions, np.ones((LIGHTS, 3))))
-    pictures = [_three(load(file)) for file in files]
-    return Lit(name, pictures, mask & (np.linalg.norm(surface.normals, axis=2) > 0.5), directions, surface.normals)
+    surface = photometric_stereo.surface(Stage(tuple(files), directions, np.ones((LIGHTS, 3)), linear=True))
+    photos = [Photo(_three(load(file)), "linear") for file in files]
+    return Lit(name, photos, mask & (np.linalg.norm(surface.normals, axis=2) > 0.5), directions, surface.normals)
 
 
 def _directions() -> np.ndarray:
     names = [f"chrome.{light}.webp" for light in range(LIGHTS)]
-    pictures = [color.srgb_to_linear(_three(load(STEREO / "chrome" / name)) / 255).mean(2) for name in names]
+    pictures = [_three(load(STEREO / "chrome" / name)).mean(2) / 255 for name in names]
     return chrome_ball.directions(chrome_ball.masked(_mask(STEREO / "chrome")), pictures, names)
 
 
@@ -165,13 +164,12 @@ def _rendered(known: object, one: object, ours: Model) -> tuple[float, float, fl
     out = relight.relit(picture, relight.plan(scene, wish, 1.0)).pixels
     cosine = (found_scene.normals(picture, scene)[mask] * true).sum(1).clip(-1, 1)
     truth = after[mask].clip(0, 1)
-    alone, relit = (_scaled_psnr(shown.pixels[mask], truth) for shown in (picture, Photo(out)))
+    alone, relit = (_scaled_psnr(color.srgb_to_linear(shown[mask] / 255), truth) for shown in (picture.pixels, out))
     return float(np.degrees(np.arccos(cosine)).mean()), alone, relit
 
 
-def _scaled_psnr(shown: np.ndarray, truth: np.ndarray) -> float:
-    """PSNR of sRGB numbers after one scale of light."""
-    light = color.srgb_to_linear(shown / 255)
+def _scaled_psnr(light: np.ndarray, truth: np.ndarray) -> float:
+    """PSNR of the sRGB numbers of light, after one scale for all of it."""
     scale = (light * truth).sum() / max((light * light).sum(), 1e-9)
     numbers = [color.linear_to_srgb(part.clip(0, 1).astype(np.float32)) for part in (light * scale, truth)]
     return psnr(*numbers)

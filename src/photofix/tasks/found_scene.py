@@ -70,7 +70,7 @@ def _normals(photo: Photo, known: Scene) -> Photo:
 
 
 def _shading(photo: Photo, known: Scene) -> Photo:
-    stops = np.log2(np.maximum(known.lit(known.light), 1e-4))
+    stops = np.log2(np.maximum(known.there(), 1e-4))
     return Photo(np.exp2(_at_full_size(photo, known, stops)), "linear")
 
 
@@ -88,7 +88,7 @@ def _light(known: Scene) -> Photo:
 def _at_full_size(photo: Photo, known: Scene, planes: np.ndarray) -> np.ndarray:
     """Planes (h, w, C) of the small picture as (H, W, C)."""
     height, width = photo.pixels.shape[:2]
-    slope, offset = followed(planes, known.picture)
+    slope, offset = followed(planes, known.guide)
     found = np.empty((height, width, planes.shape[2]), np.float32)
     for top in range(0, height, _BAND):
         rows = slice(top, min(top + _BAND, height))

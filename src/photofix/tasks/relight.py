@@ -31,13 +31,16 @@ _SURE, _LOST = 0.6, 1.1
 _LEAST = 0.005
 
 #: The share of the mean shading that is added to both sides of a ratio: what is dark by an error stays bounded.
-_FLOOR = 0.06
+_FLOOR = 0.04
 
 #: Stops by which light becomes more and less at most, which the ratio nears gently.
-_MORE, _LESS = 2.5, 4.5
+_MORE, _LESS = 3.0, 6.0
 
 #: How much of what is clipped stays bright where light becomes less.
 _KEPT = 0.9
+
+#: By what share colors become stronger for each stop of light less.
+_COLOR = 0.15
 
 #: The share of gloss in a shading.
 _GLOSS = 0.12
@@ -45,19 +48,20 @@ _GLOSS = 0.12
 #: Stops by which a shading differs in the mean from which it is of another light altogether.
 _ANOTHER = 0.4
 
-#: How far the shading that the network sees is believed beyond what shape and light say: it takes colors for shade, too.
+#: How far the shading that the network sees is believed beyond what shape and light say: it takes colors for shade.
 _SEEN = 0.5
 
 #: How much of the colors of the light that is there is believed from place to place; how much of a new light's tint
 #: stays once the eye has got used to it.
-_BELIEVED, _TINT = 0.5, 0.5
+_BELIEVED, _TINT = 0.2, 0.7
 
-#: How far exposure follows a lamp that shows less of the subject than one at the camera would: 0 not, 1 in full.
-_ADAPTED = 0.75
+#: How far exposure follows a lamp that shows less of the subject than one at the camera would: 0 not, 1 in full; and
+#: of that one's light the share from which it no longer does, as where the lamp goes round behind.
+_ADAPTED, _DARK = 0.75, 0.3
 
-#: The guided filter: half the side of its window in pixels of the small picture, and the variance of the guide, sRGB
-#: values, from which a change is an edge.
-_RADIUS, _EDGE = 2, 0.01
+#: The guided filter: how many times as fine as what the network sees its picture is, half the side of its window there,
+#: and the variance of the guide, sRGB values, from which a change is an edge.
+_FINER, _RADIUS, _EDGE = 2, 4, 0.002
 
 #: What a mirror makes of a normal, and of harmonics: those that are odd in x.
 _MIRRORED, _ODD = np.array([-1, 1, 1]), np.array([1, 1, 1, -1, -1, 1, 1, -1, 1])
@@ -87,11 +91,12 @@ class Wish:
 class Scene:
     """What is known of a photo, made small.
 
-    picture: (h, w, 3) float32, sRGB-encoded. normals: (h, w, 3). visibility: (h, w, 9). sure: (h, w), 0 to 1, how far
-    they are to be believed. shading: (h, w), luminance. light: what is there.
+    guide: (H, W, 3) float32, sRGB-encoded, finer than what follows, which is brought back along its edges. normals:
+    (h, w, 3). visibility: (h, w, 9). sure: (h, w), 0 to 1, how far they are to be believed. shading: (h, w), luminance.
+    light: what is there.
     """
 
-    picture: np.ndarray
+    guide: np.ndarray
     normals: np.ndarray
     visibility: np.ndarray
     sure: np.ndarray
@@ -106,6 +111,11 @@ class Scene:
     def lit(self, light: Lights) -> np.ndarray:
         """Its shading (h, w, 3) in some light, soft highlights included."""
         return lights.shading(light, self.normals, self.visibility, _GLOSS)
+
+    def there(self) -> np.ndarray:
+        """The shading (h, w, 3) that the network sees, in the colors of the light that is there."""
+        lit = np.maximum(self.lit(self.light), 1e-4)
+        return np.asarray(lit * (self.shading / (lit @ color.LUMINANCE))[:, :, None])
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,8 +148,11 @@ def scene(photo: Photo, answer: Answer, side: int, multiple: int) -> Scene:
     maps, light = _both_ways(picture.transpose(2, 0, 1), answer)
     planes = maps.transpose(1, 2, 0)
     sure = ((_LOST - np.exp(planes[:, :, 12])) / (_LOST - _SURE)).clip(0, 1)
+    # What is seen there at an outline is a mixture, and a rim in the old light is less strange than a halo.
+    sure = cv2.erode(sure, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
     known = lights.of_harmonics(light)
-    return Scene(picture, planes[:, :, :3], planes[:, :, 3:12], sure, np.exp(planes[:, :, 13]), known)
+    guide = shrunk(photo, _FINER * side, 1)
+    return Scene(guide, planes[:, :, :3], planes[:, :, 3:12], sure, np.exp(planes[:, :, 13]), known)
 
 
 def _both_ways(picture: np.ndarray, answer: Answer) -> tuple[np.ndarray, np.ndarray]:
@@ -168,8 +181,8 @@ def plan(known: Scene, wish: Wish, strength: float, like: Scene | None = None) -
         new = (1 - np.float32(wish.ambient)) * new + np.float32(wish.ambient) * level * open_sky
     old = _as_seen(known, old, new, subject)
     stops = _stops(old, new, subject) * known.sure[:, :, None]
-    stops *= np.where(stops < 0, 1 - _KEPT * _white(known.picture), 1)
-    return Plan(*followed(stops, known.picture), wish.subject, strength)
+    stops *= np.where(stops < 0, 1 - _KEPT * _white(known.guide, stops.shape), 1)
+    return Plan(*followed(stops, known.guide), wish.subject, strength)
 
 
 def relit(photo: Photo, how: Plan, part: Part | None = None, progress: Progress | None = None) -> Photo:
@@ -232,7 +245,8 @@ def _exposed(known: Scene, wish: Wish, old: np.ndarray, new: np.ndarray, subject
     # One lamp at the camera would show the subject as bright as it was; where it stands elsewhere, darker.
     power = float((wish.light.power @ color.LUMINANCE).sum())
     frontal = float(_mean(known.lit(lights.lamp(0, 15, soft=0.3)), subject) @ color.LUMINANCE)
-    gain = (luminance[0] / frontal) * (power * frontal / luminance[1]) ** _ADAPTED
+    full = power * frontal
+    gain = (luminance[0] / frontal) * ((1 + _DARK) * full / (luminance[1] + _DARK * full)) ** _ADAPTED
     # The white of lamps is the photo's own.
     return np.asarray(gain * before / luminance[0], np.float32)
 
@@ -263,15 +277,17 @@ def _stops(old: np.ndarray, new: np.ndarray, subject: np.ndarray) -> np.ndarray:
     return np.asarray(limit * np.tanh(gray / limit) + tint, np.float32)
 
 
-def _white(picture: np.ndarray) -> np.ndarray:
-    """(h, w, 1), 0 to 1, how far places are so bright that nobody knows how bright they were."""
-    share = ((picture.max(2) - 0.88) / 0.12).clip(0, 1)
-    return np.asarray(cv2.blur(share, (3, 3), borderType=cv2.BORDER_REFLECT))[:, :, None]
+def _white(picture: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """(h, w, 1) of that size, 0 to 1, how far places are so bright that nobody knows how bright they were."""
+    share = ((picture.min(2) - 0.94) / 0.05).clip(0, 1)
+    small = cv2.resize(share, size[1::-1], interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.blur(small, (3, 3), borderType=cv2.BORDER_REFLECT))[:, :, None]
 
 
 def followed(planes: np.ndarray, picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slope and offset (h, w, C) of planes (h, w, C) over the luminance of a picture (h, w, 3), sRGB-encoded."""
+    """Slope and offset (H, W, C) of planes (h, w, C) over the luminance of a picture (H, W, 3), sRGB-encoded."""
     guide = luminance_shown(color.srgb_to_linear(picture))
+    planes = cv2.resize(planes, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     side = (2 * _RADIUS + 1,) * 2
 
     def mean(planes: np.ndarray) -> np.ndarray:
@@ -303,12 +319,21 @@ def _shone(light: np.ndarray, ratio: np.ndarray, bounded: bool) -> np.ndarray:
     if not bounded:
         return np.asarray(light * ratio)
     before = _peak(light)
-    after = light * ratio
+    after = _colored(light * ratio, ratio)
     peak = _peak(after)
     room = np.maximum(1 - before, 1e-4)
     much = np.maximum(peak - before, 0) / room
     neared = before + room * much / np.cbrt(1 + much**3)
     return np.asarray(after * np.where(peak > before, neared / np.maximum(peak, 1e-6), 1))
+
+
+def _colored(light: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """Light that has become less in more color: a camera's curve had taken it out where it was bright."""
+    if light.shape[2] == 1:
+        return light
+    gray = (light @ color.LUMINANCE)[:, :, None]
+    less = -np.log2(np.clip(ratio @ color.LUMINANCE, 0.25, 1))[:, :, None]
+    return np.asarray(np.maximum(light + np.float32(_COLOR) * less * (light - gray), 0))
 
 
 def _peak(light: np.ndarray) -> np.ndarray:
