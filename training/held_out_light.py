@@ -1,7 +1,8 @@
 """How well the tone network does on photos that no training saw: python held_out_light.py ONE.safetensors OTHER...
 
 PSNR of brightened small pictures, through the product's own filter: the exposure told and judged, and how far off the
-judged one is; for pictures with too little light, with uneven light, and with nothing wrong.
+judged one is; for pictures with too little light, with uneven light, and with nothing wrong. With --decision, the share
+of good photos that would be brightened and of dark ones that would not, by where the line is drawn.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from photofix.tasks import low_light
 
 def scenes(folder: Path, count: int) -> list[dark.Scene]:
     """The same ones every time."""
-    rng = np.random.default_rng(1)
-    held_out = photos.load(folder, ["scenes-0", "scenes-1", "scenes-2", "people-0"], held_out=True)
+    rng, held_out = np.random.default_rng(1), _held_out(folder)
     return [
         dark.scene(dark.well_exposed(tone.framed(held_out[index % len(held_out)], rng), rng), rng)
         for index in range(count)
     ]
+
+
+def _held_out(folder: Path) -> list[np.ndarray]:
+    return photos.load(folder, ["scenes-0", "scenes-1", "scenes-2", "people-0"], held_out=True)
 
 
 def kind(scene: dark.Scene) -> str:
@@ -64,13 +68,36 @@ def main() -> None:
     parser.add_argument("weights", type=Path, nargs="+")
     parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
     parser.add_argument("--count", type=int, default=120)
+    parser.add_argument("--decision", action="store_true")
     given = parser.parse_args()
     torch.set_num_threads(1)
     drawn = scenes(given.photos, given.count)
     for weights in given.weights:
         network = Tone().eval()
         network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
-        print(weights.stem, table(drawn, network))
+        print(weights.stem, decision(given.photos, network) if given.decision else table(drawn, network))
+
+
+def decision(folder: Path, network: Tone) -> str:
+    """By the stops that are taken for none: photos that are brightened as they are, and dark ones that are not."""
+    rng = np.random.default_rng(2)
+    good = [tone.framed(photo, rng) for photo in _held_out(folder) for _ in range(4)]
+    judged = {"as they are": np.array([_judged(network, dark.srgb_to_linear(photo)) for photo in good])}
+    for stops in (1, 2, 3, 5):
+        light = (dark.srgb_to_linear(dark.well_exposed(photo, rng)) * np.float32(2**-stops) for photo in good)
+        judged[f"{stops} stops darker"] = np.array([_judged(network, some) for some in light])
+    uneven = [scene.seen for scene in scenes(folder, 400) if kind(scene) == "uneven light" and scene.exposure > 1]
+    judged["uneven"] = np.array([_judged(network, seen) for seen in uneven])
+    lines = ["", "line: " + ", ".join(judged)]
+    for line in np.arange(0.25, 2.01, 0.25):
+        shares = [float((stops > line).mean()) for stops in judged.values()]
+        lines.append(f"{line:.2f}: " + ", ".join(f"{share:.0%}" for share in (shares[0], *(1 - s for s in shares[1:]))))
+    return "\n".join(lines)
+
+
+def _judged(network: Tone, light: np.ndarray) -> float:
+    with torch.inference_mode():
+        return float(network(torch.from_numpy(np.ascontiguousarray(light.transpose(2, 0, 1), np.float32))[None]))
 
 
 def table(drawn: list[dark.Scene], network: Tone) -> str:

@@ -60,13 +60,13 @@ def cut_off(light: np.ndarray, shot: float, read: float) -> tuple[np.ndarray, np
 
 
 def unstabilise(stabilised: np.ndarray, shot: float, read: float) -> np.ndarray:
-    """The light, float32, whose noisy noise.stabilise() is this in the mean.
+    """The light, float32, whose noisy noise.stabilise() this is in the mean.
 
-    A root is below the mean's in the mean, by a quarter of an electron (Makitalo and Foi, "Optimal inversion of the
-    generalized Anscombe transformation", 2013). What is black stays black.
+    The mean of roots is below the root of the mean, by a quarter of an electron (Makitalo and Foi, "Optimal inversion
+    of the generalized Anscombe transformation", 2013). Near black, what black has cut off makes up for it.
     """
     light = np.maximum(noise.unstabilise(stabilised, shot, read), 0)
-    return np.asarray(light + shot / 4 * (light / np.float32(0.02 * math.sqrt(read) + 1e-12)).clip(0, 1), np.float32)
+    return np.asarray(light + shot / 4 * (light / np.float32(2 * math.sqrt(read) + 1e-12)).clip(0, 1), np.float32)
 
 
 def _missed(signal: np.ndarray, variance: np.ndarray, shot: float, read: float) -> float:

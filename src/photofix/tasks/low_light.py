@@ -25,8 +25,9 @@ Tone = Callable[[np.ndarray, float], np.ndarray]
 #: Rows and columns.
 Part = tuple[slice, slice]
 
-#: Below this many stops a picture lacks nothing that anybody would miss.
-LEAST = 0.5
+#: Below this many stops a picture is left as it is: one that lacks less can hardly be told from one that was meant so
+#: (training/LOG.md has both errors by where the line is drawn).
+LEAST = 1.0
 
 #: A picture whose brightest place, made small, is darker than this holds nothing but noise.
 BLACK = 2.0**-13
@@ -44,8 +45,11 @@ _BAND = 256
 #: Sides of the part of a picture that its noise is estimated from.
 _SAMPLE = 1536
 
+#: Stops past white that noise takes what is white: no reason to brighten it less.
+_SPARE = 0.15
+
 #: How many times as strong as estimated a network may judge noise to be, and the two agree.
-_WEAKER, _STRONGER = 0.5, 1.6
+_WEAKER_IN_BLACK, _WEAKER, _STRONGER = 0.5, 0.8, 1.6
 
 #: The exponent that the field compares with, and CLAHE's limit and tiles (Zuiderveld 1994).
 _GAMMA, _CLIP, _CELLS = 0.4, 2.0, (8, 8)
@@ -120,7 +124,7 @@ def restrained(shrunk: np.ndarray, stops: np.ndarray, exposure: float) -> np.nda
     """
     side = len(shrunk) // len(stops)
     brightest = cv2.dilate(shrunk.max(2), np.ones((side, side)))[side // 2 :: side, side // 2 :: side]
-    over = (np.log2(brightest + _FLOOR) + np.float32(exposure)).clip(0)[:, :, None]
+    over = (np.log2(np.maximum(brightest, BLACK)) + np.float32(exposure) - _SPARE).clip(0)[:, :, None]
     return np.asarray(exposure + np.clip(stops - exposure, -over, 0), np.float32)
 
 
@@ -150,13 +154,16 @@ def evened(photo: Photo, exposure: float, part: Part) -> Quiet:
 
 def agreed(noisy: Quiet, judged: np.ndarray) -> np.ndarray:
     """How strong even noise is in every place (h, w): what the estimated profile makes it, which is exact, unless a
-    network that has looked at the picture judges it to be much stronger or much weaker.
+    network that has looked at the picture judges it to be stronger or weaker.
 
     Stronger: noise that a camera has smoothed, which pixels tell little of. Weaker: texture that was taken for noise;
-    but where black cut it off, it is weaker indeed, and must be told as it was.
+    but where black cuts noise off, what is left is weaker indeed, and the denoiser must be told what it was.
     """
     ratio = judged / np.float32(noisy.level)
-    return np.where((ratio > _WEAKER) & (ratio < _STRONGER), np.float32(noisy.level), judged)
+    means = cv2.resize(noisy.seen, judged.shape[::-1], interpolation=cv2.INTER_AREA).reshape(*judged.shape, -1)
+    light = noise.unstabilise(means.mean(2, dtype=np.float32) / np.float32(65535), noisy.shot, noisy.read)
+    weaker = np.where(light < 2 * np.sqrt(noisy.read), _WEAKER_IN_BLACK, _WEAKER)
+    return np.where((ratio > weaker) & (ratio < _STRONGER), np.float32(noisy.level), judged)
 
 
 def lift(photo: Photo, how: Plan, part: Part | None = None, quiet: Quiet | None = None) -> Photo:
