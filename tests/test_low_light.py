@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import photofix
-from photofix import color
+from photofix import color, noise
 from photofix.networks.tone import SIDE, Tone
 from photofix.photo import Photo
 from photofix.tasks import low_light
@@ -155,6 +155,15 @@ def test_noise_that_lifting_shows_is_taken_out() -> None:
     bright = photofix.low_light(noisy, exposure=float(np.log2(40)))
     lifted = color.linear_to_srgb(color.srgb_to_linear(noisy / 255) * 40) * 255
     assert np.std(bright) < np.std(lifted) / 5
+
+
+def test_two_estimates_of_noise_agree_or_the_network_is_believed() -> None:
+    shot, read = 0.001, 0.03**2
+    light = np.repeat(np.float32([0.3, 0.3, 0.3, 0.3, 0.0]), 32)[None, :, None] * np.ones((32, 1, 3), np.float32)
+    seen = np.rint(noise.stabilise(light, shot, read)[0] * 65535).astype(np.uint16)
+    quiet = low_light.Quiet(0.0, shot, read, 0.1, seen, seen)
+    told = low_light.agreed(quiet, np.float32([[0.11, 0.3, 0.02, 0.065, 0.065]]))
+    np.testing.assert_allclose(told, np.float32([[0.1, 0.3, 0.02, 0.065, 0.1]]))
 
 
 @pytest.mark.parametrize("tile", [256, 400])
