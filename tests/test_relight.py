@@ -182,7 +182,7 @@ def test_the_side_that_a_lamp_stands_on_is_the_bright_one() -> None:
         assert share[:, bright].sum() > 0.6 * share.sum()
 
 
-def test_a_scene_s_light_keeps_the_exposure_and_half_of_its_color() -> None:
+def test_a_scene_s_light_keeps_the_exposure_and_most_of_its_color() -> None:
     picture = Photo(painted(front()), "linear")
     _, inside = ball()
     blue = np.ones((8, 16, 3), np.float32) * np.array([0.1, 0.2, 0.6], np.float32) * 40

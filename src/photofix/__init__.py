@@ -311,7 +311,7 @@ def relight(
     env: str | Path | np.ndarray | None = None,
     rotate: float = 0.0,
     match: str | Path | Photo | None = None,
-    ambient: float = 0.2,
+    ambient: float = 0.1,
     soft: float = 0.3,
     mask: np.ndarray | None = None,
     strength: float = 1.0,

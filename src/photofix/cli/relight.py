@@ -46,7 +46,7 @@ def relight(
             min=0,
             max=1,
             help="Share of even light from all sides.",
-            show_default="0.2; of a light stage 0",
+            show_default="0.1; of a light stage 0",
             rich_help_panel=_LIGHT,
         ),
     ] = None,
@@ -184,7 +184,7 @@ def relight(
         words = lamps.Words(light, env, rotate, match, ambient or 0.0, soft or 0.0, mask)
         wish, wanted = stage.wish(words, options.exposure_of(exposure))
     else:
-        even, size = 0.2 if ambient is None else ambient, 0.3 if soft is None else soft
+        even, size = 0.1 if ambient is None else ambient, 0.3 if soft is None else soft
         wish, wanted = lamps.wish(lamps.Words(light, env, rotate, match, even, size, mask)), None
     beside = {name: path for name, path in (("normals", normals), ("albedo", albedo)) if path}
     settings = Settings(
