@@ -23,9 +23,9 @@ import relight_scene
 import relight_surface
 import transfer
 from photofix.color import LUMINANCE
+from photofix.lights import basis
 from photofix.networks.intrinsics import ERROR, MULTIPLE, NORMAL, SHADING, VISIBILITY, Intrinsics
 from relight_light import Surroundings
-from relight_scene import harmonics
 from transfer import Transfer
 
 #: Pixels a side at which the network sees a picture.
@@ -96,7 +96,7 @@ def measured(network: Intrinsics, one: Pair, rng: np.random.Generator) -> Result
     old, new = one.before[one.known.mask], one.after[one.known.mask]
     relit = old * ratio(planes, one)
     matte = np.repeat([1, 2 / 3, 1 / 4], [1, 3, 5])[:, None]
-    truth = harmonics(one.known.directions).T @ one.light * matte
+    truth = basis(one.known.directions).T @ one.light * matte
     found = light[0].numpy() * matte
     apart = np.linalg.norm(found / np.linalg.norm(found) - truth / np.linalg.norm(truth))
     return Result(float(angle), float(said), float(apart), _psnr(old, new), _psnr(relit, new))
@@ -104,7 +104,7 @@ def measured(network: Intrinsics, one: Pair, rng: np.random.Generator) -> Result
 
 def ratio(planes: np.ndarray, one: Pair) -> np.ndarray:
     """(P, 3): shading under the new light, over the shading that is there in the color of the light that is there."""
-    open_sky = (planes[:, VISIBILITY] @ harmonics(one.known.directions).T).clip(0, 1)
+    open_sky = (planes[:, VISIBILITY] @ basis(one.known.directions).T).clip(0, 1)
     arriving = (planes[:, NORMAL] @ one.known.directions.T).clip(0) * open_sky
     cast = one.light.sum(0) / (one.light.sum(0) @ LUMINANCE)
     there = np.exp(planes[:, SHADING]) * cast

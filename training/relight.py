@@ -46,7 +46,7 @@ def parts(maps: Tensor, light: Tensor, truth: Tensor, numbers: Tensor) -> dict[s
         "normals": mean(wrong, mask),
         # Laplace's likelihood: the error said is right where it is the mean of those that are made.
         "error": 0.3 * mean(wrong.detach() / said.exp() + said, mask) + 0.1 * mean((said - _UNKNOWN).abs(), 1 - mask),
-        "shading": 0.5 * _shading_loss(maps[:, SHADING] - truth[:, TRUE_SHADING], mask),
+        "shading": 0.8 * _shading_loss(maps[:, SHADING] - truth[:, TRUE_SHADING], mask),
         "arrives": arrives_loss(maps, truth, numbers[:, 27:].reshape(-1, ASKED, 3)),
         "light": 0.5 * light_loss(light, numbers[:, :27].reshape(-1, 9, 3)),
     }
@@ -77,8 +77,8 @@ def harmonics(toward: Tensor) -> Tensor:
 
 
 def arrives_loss(maps: Tensor, truth: Tensor, toward: Tensor) -> Tensor:
-    """How wrong single lights from some directions (N, ASKED, 3) would fall on the surface; every other pixel asked."""
-    maps, truth = maps[:, :, ::2, ::2], truth[:, :, ::2, ::2]
+    """How wrong single lights from some directions (N, ASKED, 3) would fall on the surface, at a quarter of pixels."""
+    maps, truth = _quarter(maps, truth)
     mask, seen = truth[:, MASK], truth[:, SEEN]
     open_sky = torch.einsum("nchw,ndc->ndhw", maps[:, VISIBILITY], harmonics(toward))
     # A share below none or above all counts as such; a slope remains there, to learn along.
@@ -87,6 +87,12 @@ def arrives_loss(maps: Tensor, truth: Tensor, toward: Tensor) -> Tensor:
     true_facing = torch.einsum("nchw,ndc->ndhw", truth[:, NORMALS], toward).clamp(min=0)
     hidden = mean((open_sky - seen).abs() * (true_facing + 0.05), mask)
     return hidden + 2 * mean((facing * open_sky - true_facing * seen).abs(), mask)
+
+
+def _quarter(*planes: Tensor) -> list[Tensor]:
+    """Every other pixel of every other row; from step to step others, since each has weights of its own."""
+    row, column = (int(torch.randint(2, ())) for _ in range(2))
+    return [part[:, :, row::2, column::2] for part in planes]
 
 
 def light_loss(light: Tensor, true: Tensor) -> Tensor:
@@ -103,7 +109,7 @@ def itself_loss(maps: Tensor, light: Tensor, mask: Tensor) -> Tensor:
 
     Hard light has shading that nine numbers cannot tell, which is why this counts little.
     """
-    maps, mask = maps[:, :, ::2, ::2], mask[:, :, ::2, ::2]
+    maps, mask = _quarter(maps, mask)
     toward = _spread(32, maps.device)
     radiance = (harmonics(toward) @ (light @ light.new_tensor(LUMINANCE))[..., None])[..., 0].clamp(min=0)
     open_sky = torch.einsum("nchw,dc->ndhw", maps[:, VISIBILITY], harmonics(toward)).clamp(0, 1)

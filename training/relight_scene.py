@@ -8,7 +8,8 @@ those of photofix.networks.intrinsics. Of a photograph nothing is known: its pla
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from torch.utils.data import IterableDataset
 import degrade
 import transfer
 from photofix.color import LUMINANCE
+from photofix.lights import basis
 from relight_light import Surroundings, draw_light
 from relight_surface import albedo, color, draw_gloss, lit
 from transfer import DIRECTIONS, SIDE, Transfer
@@ -31,19 +33,13 @@ MASK, NORMALS, SHADING, SEEN = slice(0, 1), slice(1, 4), slice(4, 5), slice(5, 5
 #: Shading darker than this, with white at 1, is as good as none.
 DARKEST = 0.01
 
+#: Pixels a side of what is seen; all samples of a batch have the same.
+_SIDES = (96, 96, 128, 160)
+
 #: How often photographs are among the samples.
 _REAL = 0.12
 
 _Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
-
-
-def harmonics(toward: np.ndarray) -> np.ndarray:
-    """Real orthonormal spherical harmonics (..., 9) of unit vectors (..., 3), bands 0 to 2, m from -l to l."""
-    x, y, z = np.moveaxis(toward, -1, 0)
-    one = np.full_like(x, 0.28209479)
-    first = [0.48860251 * y, 0.48860251 * z, 0.48860251 * x]
-    second = [1.0925484 * x * y, 1.0925484 * y * z, 0.31539157 * (3 * z * z - 1)]
-    return np.stack([one, *first, *second, 1.0925484 * x * z, 0.54627422 * (x * x - y * y)], -1)
 
 
 def sample(known: Transfer, around: Surroundings, side: int, rng: np.random.Generator) -> _Sample:
@@ -85,8 +81,8 @@ def taken(
         mirror = np.array([-1, 1, 1])
         picture, planes, toward = picture[:, ::-1], planes[:, ::-1].copy(), toward * mirror
         planes[..., 1] *= -1
-        return _packed(picture, planes, harmonics(known.directions * mirror).T @ light * np.pi, toward)
-    return _packed(picture, planes, harmonics(known.directions).T @ light * np.pi, toward)
+        return _packed(picture, planes, basis(known.directions * mirror).T @ light * np.pi, toward)
+    return _packed(picture, planes, basis(known.directions).T @ light * np.pi, toward)
 
 
 def _packed(picture: np.ndarray, planes: np.ndarray, light: np.ndarray, toward: np.ndarray) -> _Sample:
@@ -162,21 +158,33 @@ def photographs(photo: np.ndarray, side: int, rng: np.random.Generator) -> list[
     return [(np.ascontiguousarray(one.transpose(2, 0, 1), np.float32), planes, numbers) for one in taken]
 
 
+def _twice(known: Transfer, around: Surroundings, side: int, rng: np.random.Generator) -> list[_Sample]:
+    return [sample(known, around, side, rng) for _ in range(2)]
+
+
 class Samples(IterableDataset[_Sample]):
     """Endless samples, always two that belong together: of what a store holds, which may still be filled, or photos."""
 
-    def __init__(self, store: Path, around: Surroundings, portraits: list[np.ndarray], side: int, seed: int) -> None:
-        self.store, self.around, self.portraits, self.side, self.seed = store, around, portraits, side, seed
+    def __init__(self, store: Path, around: Surroundings, portraits: list[np.ndarray], batch: int, seed: int) -> None:
+        self.store, self.around, self.portraits, self.batch, self.seed = store, around, portraits, batch, seed
 
     def __iter__(self) -> Iterator[_Sample]:
         rng = np.random.default_rng(self.seed)
+        pairs = self._pairs(rng)
+        while True:
+            side = int(rng.choice(_SIDES))
+            for _ in range(self.batch // 2):
+                yield from next(pairs)(side)
+
+    def _pairs(self, rng: np.random.Generator) -> Iterator[Callable[[int], list[_Sample]]]:
+        """What makes two samples of a side that is still to be said."""
         while True:
             files = [file for file in sorted(self.store.glob("*.npz")) if ".part" not in file.name]
             for index in rng.permutation(len(files))[:500]:
-                known = transfer.stored(files[int(index)])
                 if rng.random() < _REAL:
-                    yield from photographs(self.portraits[int(rng.integers(len(self.portraits)))], self.side, rng)
+                    photo = self.portraits[int(rng.integers(len(self.portraits)))]
+                    yield partial(photographs, photo, rng=rng)
+                known = transfer.stored(files[int(index)])
                 if len(known.normals) > 200:
                     # To read one takes as long as to light it.
-                    yield sample(known, self.around, self.side, rng)
-                    yield sample(known, self.around, self.side, rng)
+                    yield partial(_twice, known, self.around, rng=rng)

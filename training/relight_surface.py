@@ -126,8 +126,8 @@ def lit(known: Transfer, shades: np.ndarray, gloss: Gloss, light: np.ndarray) ->
     """Linear light that reaches the camera, and the shading: (P, 3) each."""
     cosine = np.maximum(known.normals @ known.directions.T.astype(np.float32), 0)
     arriving = cosine * known.seen
-    # What hides the sky is lit too, about as brightly as the rest.
-    hidden = (cosine.sum(1) - arriving.sum(1)) * (4 / DIRECTIONS)
+    # What hides the sky is lit too, about as brightly as the rest; all of the sky sums up to DIRECTIONS / 4.
+    hidden = np.maximum(1 - arriving @ np.full(DIRECTIONS, 4 / DIRECTIONS, np.float32), 0)
     shading = arriving @ light.astype(np.float32)
     shading = shading + hidden[:, None] * (shading.mean(0) * shades.mean(0) * 0.7)
     sent = shades * shading

@@ -100,7 +100,8 @@ def waves(points: np.ndarray, rng: np.random.Generator, count: int, finest: floa
     heights = rng.normal(size=count) / frequencies
     phases = rng.uniform(0, 2 * np.pi, count)
     # In single precision, which is far quicker.
-    field = np.sin((points @ directions + phases).astype(np.float32)) @ heights
+    angles = np.asarray(points, np.float32) @ directions.astype(np.float32) + phases.astype(np.float32)
+    field = np.sin(angles) @ heights.astype(np.float32)
     return np.asarray(field / (np.abs(heights).sum() ** 0.5 + 1e-9))
 
 

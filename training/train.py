@@ -376,7 +376,7 @@ def train(recipe: Recipe, folder: Path, root: Path, run: Path) -> None:
     elif recipe.noise == "relight":
         around = relight_light.surroundings(folder, recipe.shards)
         portraits = photos.load(folder, ["people-0"])
-        patches = relight_scene.Samples(run.parent / recipe.store, around, portraits, recipe.side, seed)
+        patches = relight_scene.Samples(run.parent / recipe.store, around, portraits, recipe.batch, seed)
     else:
         patches = Patches(recipe, folder, seed)
     loader = iter(DataLoader(patches, recipe.batch, num_workers=1, prefetch_factor=8))

@@ -49,6 +49,9 @@ class Intrinsics(nn.Module):
         self.context = nn.Sequential(nn.Linear(2 * coarse, coarse), nn.ReLU(), nn.Linear(coarse, coarse))
         self.light = nn.Sequential(nn.Linear(2 * coarse, coarse), nn.ReLU(), nn.Linear(coarse, 9 * 3))
         self.tail = nn.Conv2d(fine, SHADING.stop * 4, 3, padding=1)
+        # The four pixels of a cell start alike: else a checkered pattern takes most of the training to unlearn.
+        for part in (self.tail.weight.data, self.tail.bias.data):  # type: ignore[union-attr]
+            part.copy_(part[::4].repeat_interleave(4, dim=0))
 
     def forward(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """Maps (N, 14, h, w) and light (N, 9, 3), both float32, of a picture (N, 3, h, w), sRGB-encoded in [0, 1].
