@@ -9,7 +9,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from photofix import __version__
-from photofix.cli import colorize, compare, deblur, denoise, hdr, inspect, low_light, models
+from photofix.cli import colorize, compare, deblur, denoise, hdr, inspect, low_light, models, relight
 from photofix.errors import PhotofixError, UsageError, WeightsError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app.command()(deblur.deblur)
 app.command()(hdr.hdr)
 app.command("low-light")(low_light.low_light)
 app.command()(colorize.colorize)
+app.command()(relight.relight)
 app.command()(inspect.info)
 app.command()(compare.compare)
 app.command()(inspect.doctor)
