@@ -23,7 +23,8 @@ COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 def test_help_names_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    assert set(COMMANDS) == {"denoise", "deblur", "info", "compare", "doctor", "models", "hdr", "low-light", "colorize"}
+    tasks = {"denoise", "deblur", "hdr", "low-light", "colorize", "relight"}
+    assert set(COMMANDS) == tasks | {"info", "compare", "doctor", "models"}
     assert all(command in result.stdout for command in COMMANDS)
 
 
