@@ -17,7 +17,7 @@ from photofix.burst import FrameNoise
 from photofix.cli import app, status_of
 from photofix.errors import BurstError, PhotofixError, ReadError
 from photofix.frames import Burst, gather
-from photofix.lattice import BAYER, COLOR, demosaic
+from photofix.lattice import BAYER, COLOR, demosaic, moved_to
 from photofix.photo import Photo, RawPhoto
 from photofix.read import read
 from photofix.write import SaveOptions, write
@@ -119,6 +119,14 @@ def test_something_bright_that_moves_does_not_take_the_picture_along() -> None:
 
 
 # The lattice
+
+
+def test_moving_by_half_a_pixel_keeps_fine_detail() -> None:
+    """Waves of three pixels, of which a cubic kernel would take a fifth."""
+    x, y = np.meshgrid(np.arange(96, dtype=np.float32), np.arange(32, dtype=np.float32))
+    wave = np.cos(2 * np.pi * x / 3).astype(np.float32)
+    moved = moved_to(wave, x + np.float32(0.5), y)
+    np.testing.assert_allclose(moved[:, 8:-8], np.cos(2 * np.pi * (x + 0.5) / 3)[:, 8:-8], atol=0.01)
 
 
 def test_demosaicing_and_sampling_gives_the_mosaic_back() -> None:

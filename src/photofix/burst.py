@@ -19,7 +19,7 @@ from photofix.align import Flow
 from photofix.color import linear_to_srgb, srgb_to_linear
 from photofix.errors import BurstError
 from photofix.frames import Burst
-from photofix.lattice import BAYER, COLOR, GRAY, Lattice
+from photofix.lattice import BAYER, COLOR, GRAY, Lattice, moved_to
 from photofix.noise import SigmaAt
 from photofix.photo import Photo, RawPhoto, white
 
@@ -286,7 +286,7 @@ def _trusting(work: _Work, rows: slice) -> tuple[np.ndarray, np.ndarray]:
     for frame in work.frames[1:]:
         x, y, seen = _places(work, frame, rows)
         filled = lattice.fill(frame.part(seen), work.gains)
-        moved = np.stack([cv2.remap(c, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101) for c in filled])
+        moved = np.stack([moved_to(color, x, y) for color in filled])
         trust = _trust(even, work.noise.even(lattice.sample(moved)), level * lattice.correlated)
         trust *= _inside(work, frame, x, y, seen) / np.float32(frame.variance)
         weight = trust.repeat(lattice.step, 0).repeat(lattice.step, 1)

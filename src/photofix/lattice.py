@@ -37,7 +37,7 @@ class Lattice:
         step = self.step
         return np.stack(
             [
-                _remap(colors[color], x[row::step, column::step], y[row::step, column::step])
+                moved_to(colors[color], x[row::step, column::step], y[row::step, column::step])
                 for color, row, column in self.sites
             ]
         )
@@ -101,11 +101,10 @@ def demosaic(planes: np.ndarray, gains: tuple[float, float]) -> np.ndarray:
     return colors
 
 
-def _remap(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    moved: np.ndarray = cv2.remap(
-        picture, np.ascontiguousarray(x), np.ascontiguousarray(y), cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101
-    )
-    return moved
+def moved_to(picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A plane (H, W) at other places. By Lanczos' kernel: what others blur is missing once frames are averaged."""
+    x, y = np.ascontiguousarray(x), np.ascontiguousarray(y)
+    return np.asarray(cv2.remap(picture, x, y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REFLECT_101))
 
 
 def _to_multiple(value: np.ndarray, step: int) -> np.ndarray:
