@@ -87,6 +87,14 @@ def test_alpha_survives_with_the_color_under_it(
     assert np.array_equal(result.alpha, picture.alpha)
 
 
+def test_a_part_of_a_larger_array_is_saved_as_it_is(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    part = samples[3:20, 5:25, 1:2]
+    for ending in ("png", "tif", "pgm"):
+        back = saved(Photo(part), tmp_path / f"part.{ending}")
+        np.testing.assert_array_equal(back.pixels, part)
+
+
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_a_pair_of_lossless_formats_changes_nothing(
     tmp_path: Path, first: tuple[str, str, SaveOptions], second: tuple[str, str, SaveOptions]

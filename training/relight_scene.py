@@ -180,6 +180,8 @@ class Samples(IterableDataset[_Sample]):
         """What makes two samples of a side that is still to be said."""
         while True:
             files = [file for file in sorted(self.store.glob("*.npz")) if ".part" not in file.name]
+            if not files:
+                raise SystemExit(f"{self.store} holds no solids: render some first, python transfer.py {self.store}")
             for index in rng.permutation(len(files))[:500]:
                 if rng.random() < _REAL:
                     photo = self.portraits[int(rng.integers(len(self.portraits)))]

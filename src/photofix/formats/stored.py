@@ -75,5 +75,5 @@ def widened(samples: np.ndarray, bits: int) -> np.ndarray:
 
 
 def joined(photo: Photo) -> np.ndarray:
-    """(H, W, C) samples as files store them: alpha, where there is one, as the last channel."""
-    return photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha])
+    """(H, W, C) samples as files store them, one after another: alpha, where there is one, as the last channel."""
+    return np.ascontiguousarray(photo.pixels if photo.alpha is None else np.dstack([photo.pixels, photo.alpha]))

@@ -25,7 +25,7 @@ from photofix.tiles import Part, Progress
 Answer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 #: Errors of a normal, in radians, from which it counts in full, and from which not at all.
-_SURE, _LOST = 0.75, 1.35
+_SURE, _LOST = 0.5, 1.0
 
 #: The share of the places of a picture that must have a shape at least.
 _LEAST = 0.005
