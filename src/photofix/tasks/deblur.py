@@ -96,7 +96,7 @@ class Schedule:
 
     steps: int = 8
     first: float = 35 / 255
-    weight: float = 0.7
+    weight: float = 0.4
     power: float = 1.7
     first_turns: int = 30
     turns: int = 3
