@@ -49,7 +49,7 @@ class Pair:
 def pairs(data: Path, held_out: list[str], count: int, person: bool) -> list[Pair]:
     """The same ones every time: held-out meshes, panoramas and photographs."""
     models = transfer.models(data / "meshes", held_out, measure=True)
-    around = relight_light.surroundings(data / "photos", ["scenes-0", "scenes-1", "things-0"], held_out=True)
+    around = relight_light.surroundings(data / "photos", ["scenes-0", "scenes-1"], held_out=True)
     drawn = []
     for index in range(count):
         rng = np.random.default_rng([77, index, person])
