@@ -71,7 +71,7 @@ ALLOWED = {
     "checkpoint": ["errors", "keras"],
     "zoo": ["errors", "entry"],
     "model": ["errors", "photo", "noise", "networks.*", "weights", "tiles", "device", "checkpoint"],
-    "job": ["photo", "burst", "light_stage", "model", "tasks.*"],
+    "job": ["photo", "burst", "frames", "brackets", "olat", "light_stage", "model", "tasks.*"],
     "models": ["errors", "weights", "device", "model", "checkpoint", "zoo", "job"],
     "restore_picture": ["errors", "photo", "noise", "tiles", "tasks.*", "networks.*", "model", "job", "models"],
     "restore_color": [
@@ -109,7 +109,7 @@ ALLOWED = {
         *("restore_picture", "restore_raw", "restore_burst", "restore_blurred", "restore_hdr", "restore_low_light"),
         *("restore_color", "restore_relit", "restore_stage"),
     ],
-    "batch": ["errors", "photo", "frames", "brackets", "olat", "read", "write", "pipeline"],
+    "batch": ["errors", "photo", "frames", "brackets", "job", "read", "write", "pipeline"],
     "": ["errors", "photo", "psf", "hints", "lamps", "tasks.*", "read", "write", "job", "pipeline"],
 }
 

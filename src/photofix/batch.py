@@ -13,11 +13,9 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
-from photofix.brackets import Bracket
 from photofix.errors import PhotofixError, UsageError, WeightsError
-from photofix.frames import Burst
-from photofix.olat import Stage
-from photofix.photo import Negative, Photo, RawPhoto
+from photofix.job import Given
+from photofix.photo import Negative, Photo
 from photofix.write import FORMATS
 
 #: Endings that a folder is searched for; a file that is named is read whatever its ending.
@@ -193,8 +191,8 @@ class Outcome:
 class Steps:
     """The three stages of a job. read answers None for a photo that is to be skipped."""
 
-    read: Callable[[Job], Photo | RawPhoto | Burst | Bracket | Stage | None]
-    restore: Callable[[Job, Photo | RawPhoto | Burst | Bracket | Stage], tuple[Photo | Negative, dict[str, object]]]
+    read: Callable[[Job], Given | None]
+    restore: Callable[[Job, Given], tuple[Photo | Negative, dict[str, object]]]
     write: Callable[[Job, Photo | Negative], list[str]]
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from photofix import color
 from photofix.overview import lines
-from photofix.photo import Photo, white
+from photofix.photo import Photo
 
 #: Luminance of sRGB's primaries (IEC 61966-2-1), to more digits than color.LUMINANCE has, since L is to stay; and the
 #: light that X and Z beyond Y, as parts of white's, add to each.
@@ -128,7 +128,8 @@ def painted(photo: Photo, plan: Plan, touches: tuple[Touch, ...] = ()) -> Iterat
         a, b = plan.chroma(lightness, first, (size[0], size[1]))
         for touch in touches:
             _touch(a, b, lightness, touch, first)
-        yield first, _stored(colored(light, lightness, a, b, photo.pixels.dtype.kind == "u"), photo)
+        painted = colored(light, lightness, a, b, photo.pixels.dtype.kind == "u")
+        yield first, color.stored(painted, photo.encoding, photo.pixels.dtype)
 
 
 def luminance(photo: Photo, first: int, last: int) -> np.ndarray:
@@ -173,11 +174,3 @@ def _touch(a: np.ndarray, b: np.ndarray, lightness: np.ndarray, touch: Touch, fi
     near = np.exp(-0.5 * far).astype(np.float32)
     a[part] += near * np.float32(touch.change[0])
     b[part] += near * np.float32(touch.change[1])
-
-
-def _stored(light: np.ndarray, photo: Photo) -> np.ndarray:
-    numbers = color.linear_to_srgb(light) if photo.encoding == "srgb" else light
-    if photo.pixels.dtype.kind != "u":
-        return numbers.astype(photo.pixels.dtype)
-    full = white(photo.pixels.dtype)
-    return np.rint(numbers * np.float32(full)).clip(0, full).astype(photo.pixels.dtype)

@@ -59,6 +59,20 @@ def _light_of_numbers(dtype: np.dtype) -> np.ndarray:
     return srgb_to_linear(np.arange(full + 1) / full).astype(np.float32)
 
 
+def stored(light: np.ndarray, encoding: Encoding, dtype: np.dtype) -> np.ndarray:
+    """Linear light, white at 1, as the numbers that a picture of that encoding and dtype holds: light_of() undone."""
+    numbers = light if encoding == "linear" else linear_to_srgb(light)
+    if dtype.kind != "u":
+        return numbers.astype(dtype)
+    full = white(dtype)
+    return np.rint(numbers * np.float32(full)).clip(0, full).astype(dtype)
+
+
+def light_of_hex(code: str) -> np.ndarray:
+    """Linear light (3,) of an sRGB color "#rrggbb"; what is no such code is the caller's to find."""
+    return srgb_to_linear(np.array(list(bytes.fromhex(code[1:]))) / 255)
+
+
 #: Linear light with sRGB's primaries to BT.2020's (ITU-R BT.2087-0, table 1); white stays white.
 TO_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]], np.float32)
 

@@ -7,9 +7,8 @@ import re
 from math import isfinite
 from pathlib import Path
 
-from photofix.errors import ReadError, UsageError
-from photofix.photo import Photo
-from photofix.read import read
+from photofix.errors import UsageError
+from photofix.read import read_named
 from photofix.tasks.colorize import Hints, Palette
 
 #: What a point looks like.
@@ -27,12 +26,12 @@ def parse(path: Path) -> Hints:
     data = _bytes(path)
     if path.suffix.lower() == ".json" or data.lstrip()[:1] in (b"[", b"{"):
         return Hints(points=tuple(_points(data, path)))
-    return Hints(strokes=_picture(path, "--hints", f"a picture with colored strokes, or points as JSON: {FORM}"))
+    return Hints(strokes=read_named(path, "--hints", f"a picture with colored strokes, or points as JSON: {FORM}"))
 
 
 def palette(path: Path) -> Palette:
     """The colors of a photo; UsageError where it is none that can be read, or has none."""
-    photo = _picture(path, "--palette", "a photo whose colors are wanted")
+    photo = read_named(path, "--palette", "a photo whose colors are wanted")
     if photo.pixels.shape[2] == 1:
         raise UsageError(f"--palette {path}: is gray, and so has no colors to give: name a photo in color")
     return Palette(photo)
@@ -81,13 +80,3 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"--hints {path}: cannot be read: {error.strerror}") from error
-
-
-def _picture(path: Path, option: str, wanted: str) -> Photo:
-    try:
-        photo = read(path)
-    except ReadError as error:
-        raise UsageError(f"{option} {path}: is not {wanted} ({error})") from error
-    if not isinstance(photo, Photo):
-        raise UsageError(f"{option} {path}: is a RAW file; give {wanted}")
-    return photo

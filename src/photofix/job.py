@@ -9,11 +9,17 @@ from typing import Literal
 
 import numpy as np
 
+from photofix.brackets import Bracket
 from photofix.burst import Method
+from photofix.frames import Burst
 from photofix.light_stage import Wanted
 from photofix.model import Tile
-from photofix.photo import Negative, Photo
+from photofix.olat import Stage
+from photofix.photo import Negative, Photo, RawPhoto
 from photofix.tasks import colorize, deblur, low_light, relight
+
+#: What becomes one photo: itself, or the frames of a burst, a bracket or a light stage.
+Given = Photo | RawPhoto | Burst | Bracket | Stage
 
 Auto = Literal["auto"]
 Task = Literal["denoise", "deblur", "hdr", "low-light", "colorize", "relight"]

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from photofix import color, environment, lights
-from photofix.errors import ReadError, UsageError
+from photofix.errors import UsageError
 from photofix.lights import Lights
-from photofix.photo import Photo, white
-from photofix.read import read
+from photofix.photo import Photo, mask_of, shares_of, white
+from photofix.read import read_named
 from photofix.tasks.relight import Wish
 
 #: Azimuth and elevation of the sides by name.
@@ -77,7 +77,7 @@ def parse(words: Sequence[str], soft: float) -> Lights:
 
 def like(path: Path) -> Photo:
     """The photo whose light is wanted; UsageError where it is none that can be read."""
-    return _picture(path, "--match", "a photo whose light is wanted")
+    return read_named(path, "--match", "a photo whose light is wanted")
 
 
 def _panorama(given: str | Path | np.ndarray) -> np.ndarray:
@@ -91,16 +91,10 @@ def _subject(given: str | Path | np.ndarray) -> np.ndarray:
     if isinstance(given, np.ndarray):
         if given.ndim != 2:
             raise UsageError(f"mask has the shape {given.shape}: give (H, W)")
-        return _shares(given, 1 if given.dtype == bool else white(given.dtype))
-    photo = _picture(Path(given), "--mask", "a picture that is white where the subject is and black elsewhere")
-    full = white(photo.pixels.dtype)
-    if photo.alpha is not None and photo.alpha.min() < full:
-        return _shares(photo.alpha, full)
-    return _shares(photo.pixels.mean(2, dtype=np.float32), full)
-
-
-def _shares(plane: np.ndarray, full: int) -> np.ndarray:
-    return np.asarray(np.nan_to_num(plane.astype(np.float32) / np.float32(full)).clip(0, 1))
+        return shares_of(given, 1 if given.dtype == bool else white(given.dtype))
+    return mask_of(
+        read_named(Path(given), "--mask", "a picture that is white where the subject is and black elsewhere")
+    )
 
 
 def _lamp(word: str) -> tuple[float, float, tuple[float, float, float], float]:
@@ -122,16 +116,6 @@ def _lamp(word: str) -> tuple[float, float, tuple[float, float, float], float]:
 
 
 def _tint(text: str) -> tuple[float, float, float]:
-    light = color.srgb_to_linear(np.array(list(bytes.fromhex(text[1:]))) / 255)
+    light = color.light_of_hex(text)
     red, green, blue = (light / max(float(light @ color.LUMINANCE), 1e-6)).tolist()
     return red, green, blue
-
-
-def _picture(path: Path, option: str, wanted: str) -> Photo:
-    try:
-        photo = read(path)
-    except ReadError as error:
-        raise UsageError(f"{option} {path}: is not {wanted} ({error})") from error
-    if not isinstance(photo, Photo):
-        raise UsageError(f"{option} {path}: is a RAW file; give {wanted}")
-    return photo

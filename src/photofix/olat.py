@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from photofix import raw
-from photofix.color import light_of, srgb_to_linear
+from photofix.color import light_of, light_of_hex
 from photofix.environment import direction
 from photofix.errors import UsageError
 from photofix.photo import Metadata, Photo, RawPhoto, white
@@ -200,8 +200,7 @@ def _light(given: object, where: str) -> tuple[np.ndarray, np.ndarray]:
         raise UsageError(f"{where} intensity must be a number above 0, not {intensity!r}")
     if not isinstance(color, str) or not re.fullmatch("#[0-9a-fA-F]{6}", color) or "00" in re.findall("..", color[1:]):
         raise UsageError(f'{where} color must be "#rrggbb", none of the three 00, not {color!r}')
-    light = srgb_to_linear(np.array(list(bytes.fromhex(color[1:]))) / 255)
-    return _direction(given["direction"], where), np.asarray(intensity * light)
+    return _direction(given["direction"], where), np.asarray(intensity * light_of_hex(color))
 
 
 def _direction(given: object, where: str) -> np.ndarray:

@@ -129,6 +129,19 @@ class Negative:
     exposure: float = 0.0
 
 
+def mask_of(photo: Photo) -> np.ndarray:
+    """What a picture shows as a mask, (H, W) float32: white or opaque is 1, black or clear 0."""
+    full = white(photo.pixels.dtype)
+    if photo.alpha is not None and photo.alpha.min() < full:
+        return shares_of(photo.alpha, full)
+    return shares_of(photo.pixels.mean(2, dtype=np.float32), full)
+
+
+def shares_of(plane: np.ndarray, full: int) -> np.ndarray:
+    """A plane (H, W) as shares of its full number, float32, 0 to 1."""
+    return np.asarray(np.nan_to_num(plane.astype(np.float32) / np.float32(full)).clip(0, 1))
+
+
 def white(dtype: np.dtype) -> int:
     """The stored number of white: 255, 65535, or 1 for floats."""
     return int(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1

@@ -13,7 +13,7 @@ from photofix import brackets
 from photofix.brackets import Bracket
 from photofix.errors import UsageError
 from photofix.frames import Burst
-from photofix.job import Auto, Restored, Settings, Task
+from photofix.job import Auto, Given, Restored, Settings, Task
 from photofix.models import Models
 from photofix.olat import Stage
 from photofix.photo import Negative, Photo, RawPhoto
@@ -30,9 +30,7 @@ from photofix.tasks import denoise
 from photofix.tiles import Progress
 
 
-def restore(
-    photo: Photo | RawPhoto | Burst | Bracket | Stage, models: Models, progress: Progress | None = None
-) -> Restored:
+def restore(photo: Given, models: Models, progress: Progress | None = None) -> Restored:
     """Restore one photo, or the one that a burst, a bracket or a light stage becomes, as the run's settings say.
 
     RAW comes back developed, or as a Negative where a DNG is wanted.

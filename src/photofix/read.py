@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from photofix import metadata as meta
-from photofix.errors import ReadError
+from photofix.errors import ReadError, UsageError
 from photofix.formats import avif, jpeg, light, png, pnm, tiff, webp
 from photofix.photo import Photo, RawPhoto
 
@@ -71,6 +71,17 @@ _DECODER_ERRORS = (
     OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, RuntimeError, AttributeError,
     struct.error, zlib.error,
 )  # fmt: skip
+
+
+def read_named(path: Path, option: str, wanted: str) -> Photo:
+    """A picture that an option names; UsageError, which says what is wanted, where it is none that can be read."""
+    try:
+        photo = read(path)
+    except ReadError as error:
+        raise UsageError(f"{option} {path}: is not {wanted} ({error})") from error
+    if not isinstance(photo, Photo):
+        raise UsageError(f"{option} {path}: is a RAW file; give {wanted}")
+    return photo
 
 
 def read(source: Path | bytes, name: str = "") -> Photo | RawPhoto:

@@ -11,7 +11,7 @@ from photofix.job import Restored
 from photofix.model import Model
 from photofix.models import Models
 from photofix.photo import Photo, RawPhoto
-from photofix.restore_picture import cropped, exposed, facts_of, noted
+from photofix.restore_picture import cropped, exposed, facts_of_whole, noted
 from photofix.restore_raw import developed
 from photofix.tasks import colorize
 from photofix.tasks.colorize import Painter
@@ -28,8 +28,7 @@ def restore_color(photo: Photo | RawPhoto, models: Models, progress: Progress | 
     sheet = colorize.sheet(shown, painter, settings.wishes) if settings.wishes.samples else None
     # The region is cut out last: what is where, the whole picture tells.
     painted = cropped(colorize.colorize(shown, painter, settings.wishes, progress), settings.roi)
-    facts = facts_of(network, shown.pixels.shape, None)
-    del facts["tiles"]
+    facts = facts_of_whole(network)
     return Restored(noted(painted, notes), facts, sheet=sheet)
 
 

@@ -53,12 +53,14 @@ def noted(photo: Shown, notes: list[str]) -> Shown:
 
 
 def facts_of(network: Model, shape: tuple[int, ...], sigma: float | None) -> dict[str, object]:
-    tiling = network.tiling(shape[0], shape[1])
-    facts: dict[str, object] = {"device": str(network.place), "model": network.entry.name}
-    facts["tiles"] = count(shape[0], shape[1], tiling)
-    if not network.entry.commercial:
-        facts |= {"licence": network.entry.licence}
+    facts = facts_of_whole(network) | {"tiles": count(shape[0], shape[1], network.tiling(shape[0], shape[1]))}
     return facts if sigma is None else facts | {"sigma": sigma}
+
+
+def facts_of_whole(network: Model) -> dict[str, object]:
+    """As facts_of(), where the network saw the whole picture made small."""
+    facts: dict[str, object] = {"device": str(network.place), "model": network.entry.name}
+    return facts if network.entry.commercial else facts | {"licence": network.entry.licence}
 
 
 def exposed(photo: Photo, settings: Settings) -> Photo:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from photofix.job import Restored
 from photofix.model import Model
 from photofix.models import Models
 from photofix.photo import Photo, RawPhoto
-from photofix.restore_picture import cropped, exposed, facts_of, noted, part_of
+from photofix.restore_picture import cropped, exposed, facts_of_whole, noted, part_of
 from photofix.restore_raw import quietly_developed
 from photofix.tasks import found_scene, portrait, relight
 from photofix.tasks.relight import Scene, Wish
@@ -36,8 +35,7 @@ def restore_relit(photo: Photo | RawPhoto, models: Models, progress: Progress | 
     if network.entry.gives == "lightness":
         return _painted(shown, network, models, progress)
     known = seen(shown, network)
-    facts = facts_of(network, shown.pixels.shape, None)
-    del facts["tiles"]
+    facts = facts_of_whole(network)
     if known.empty:
         return Restored(noted(cropped(shown, settings.roi), [_NOTHING]), facts)
     other = seen(wish.like, network) if wish.like else None
@@ -85,10 +83,7 @@ def _painted(photo: Photo, network: Model, models: Models, progress: Progress | 
         level = float(light.power.mean(1).sum()) / 4
         even = lights.even().times(asked.wish.ambient * level)
         light = lights.together(light.times(1 - asked.wish.ambient), even)
-    answer = partial(network.whole)
-    change = portrait.ratio(photo, portrait.harmonics(light), answer, network.entry.tile)
+    change = portrait.ratio(photo, portrait.harmonics(light), network.whole, network.entry.tile)
     part = part_of(photo.pixels.shape[:2], settings.roi)
     finished = portrait.painted(photo, change, settings.strength, asked.wish.subject, part, progress)
-    facts = facts_of(network, photo.pixels.shape, None)
-    del facts["tiles"]
-    return Restored(finished, facts)
+    return Restored(finished, facts_of_whole(network))

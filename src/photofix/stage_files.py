@@ -12,7 +12,7 @@ from photofix.batch import Naming
 from photofix.color import LUMINANCE
 from photofix.errors import ReadError, UsageError
 from photofix.olat import Stage
-from photofix.photo import Photo, white
+from photofix.photo import Photo, mask_of
 from photofix.read import read
 
 
@@ -61,7 +61,7 @@ def _subject(mask: Path) -> np.ndarray:
     photo = read(mask)
     if not isinstance(photo, Photo):
         raise ReadError(f"{mask}: is a RAW file; a mask is a picture, white where the subject is")
-    return np.asarray(photo.pixels.mean(2, dtype=np.float32) / np.float32(white(photo.pixels.dtype)))
+    return mask_of(photo)
 
 
 def _mirrored(frames: list[Path], chrome: Path, linear: bool) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -13,65 +13,73 @@ from photofix.errors import UsageError
 _COLOR = "Color"
 
 
+Hints = Annotated[
+    Path | None,
+    typer.Option(
+        "--hints",
+        metavar="FILE",
+        help='Known colors: points as JSON, [{"x": 12, "y": 34, "color": "#rrggbb"}], or the photo with colored '
+        "strokes painted over it.",
+        show_default=False,
+        rich_help_panel=_COLOR,
+    ),
+]
+Palette = Annotated[
+    Path | None,
+    typer.Option("--palette", metavar="PHOTO", help="A photo whose colors are wanted.", rich_help_panel=_COLOR),
+]
+Saturation = Annotated[
+    float,
+    typer.Option("--saturation", min=0, max=4, help="What chroma is multiplied with.", rich_help_panel=_COLOR),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature-of-guess",
+        min=0,
+        max=1,
+        help="0: the likeliest color, vivid and sometimes wrong; 1: the mean of all that are likely, and dull.",
+        show_default="0.2",
+        rich_help_panel=_COLOR,
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        min=1,
+        max=64,
+        metavar="N",
+        help="Make N plausible colorings, to be seen side by side in --picture.",
+        rich_help_panel=_COLOR,
+    ),
+]
+Picture = Annotated[
+    Path | None,
+    typer.Option("--picture", metavar="FILE", help="Where the sheet of --samples goes.", rich_help_panel=_COLOR),
+]
+Take = Annotated[
+    int,
+    typer.Option(
+        "--take", min=1, metavar="K", help="Which of the plausible colorings goes to OUT.", rich_help_panel=_COLOR
+    ),
+]
+Recolor = Annotated[
+    bool,
+    typer.Option("--recolor", help="Of photos in color: drop what color there is, and guess.", rich_help_panel=_COLOR),
+]
+
+
 def colorize(
     photos: options.Inputs = None,
-    hints: Annotated[
-        Path | None,
-        typer.Option(
-            "--hints",
-            metavar="FILE",
-            help='Known colors: points as JSON, [{"x": 12, "y": 34, "color": "#rrggbb"}], or the photo with colored '
-            "strokes painted over it.",
-            show_default=False,
-            rich_help_panel=_COLOR,
-        ),
-    ] = None,
-    palette: Annotated[
-        Path | None,
-        typer.Option("--palette", metavar="PHOTO", help="A photo whose colors are wanted.", rich_help_panel=_COLOR),
-    ] = None,
-    saturation: Annotated[
-        float,
-        typer.Option("--saturation", min=0, max=4, help="What chroma is multiplied with.", rich_help_panel=_COLOR),
-    ] = 1.0,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            "--temperature-of-guess",
-            min=0,
-            max=1,
-            help="0: the likeliest color, vivid and sometimes wrong; 1: the mean of all that are likely, and dull.",
-            show_default="0.2",
-            rich_help_panel=_COLOR,
-        ),
-    ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            "--samples",
-            min=1,
-            max=64,
-            metavar="N",
-            help="Make N plausible colorings, to be seen side by side in --picture.",
-            rich_help_panel=_COLOR,
-        ),
-    ] = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option("--picture", metavar="FILE", help="Where the sheet of --samples goes.", rich_help_panel=_COLOR),
-    ] = None,
-    take: Annotated[
-        int,
-        typer.Option(
-            "--take", min=1, metavar="K", help="Which of the plausible colorings goes to OUT.", rich_help_panel=_COLOR
-        ),
-    ] = 1,
-    recolor: Annotated[
-        bool,
-        typer.Option(
-            "--recolor", help="Of photos in color: drop what color there is, and guess.", rich_help_panel=_COLOR
-        ),
-    ] = False,
+    hints: Hints = None,
+    palette: Palette = None,
+    saturation: Saturation = 1.0,
+    temperature: Temperature = None,
+    samples: Samples = None,
+    picture: Picture = None,
+    take: Take = 1,
+    recolor: Recolor = False,
     exposure: options.Exposure = 0.0,
     output: options.Output = None,
     overwrite: options.Overwrite = False,

@@ -10,37 +10,43 @@ import typer
 from photofix.cli import options
 from photofix.errors import UsageError
 
+Psf = Annotated[
+    str | None,
+    typer.Option(
+        "--psf",
+        metavar="BLUR",
+        help="The blur, the same everywhere, where it is known: motion:LENGTH,ANGLE (counter-clockwise from the "
+        "right), disk:RADIUS, gauss:SIGMA, a path X,Y;X,Y;... in pixels, or a kernel's picture. auto: found first.",
+        show_default=False,
+    ),
+]
+Method = Annotated[
+    Literal["plug-and-play", "wiener", "richardson-lucy"],
+    typer.Option("--method", help="How a known blur is undone; the others are there to compare with."),
+]
+Mode = Annotated[
+    Literal["auto", "motion", "defocus"],
+    typer.Option("--mode", help="What blurred the picture, where you can tell; for a blur that is not known."),
+]
+ShowPsf = Annotated[
+    Path | None,
+    typer.Option(
+        "--show-psf",
+        metavar="FILE",
+        help="Draw the blur that was found: its kernel, or one for each part of the picture.",
+        show_default=False,
+    ),
+]
+Sigma = Annotated[str, typer.Option("--sigma", metavar="auto|N", help="Noise level, 0-100 of 255.")]
+
 
 def deblur(
     photos: options.Inputs = None,
-    psf: Annotated[
-        str | None,
-        typer.Option(
-            "--psf",
-            metavar="BLUR",
-            help="The blur, the same everywhere, where it is known: motion:LENGTH,ANGLE (counter-clockwise from the "
-            "right), disk:RADIUS, gauss:SIGMA, a path X,Y;X,Y;... in pixels, or a kernel's picture. auto: found first.",
-            show_default=False,
-        ),
-    ] = None,
-    method: Annotated[
-        Literal["plug-and-play", "wiener", "richardson-lucy"],
-        typer.Option("--method", help="How a known blur is undone; the others are there to compare with."),
-    ] = "plug-and-play",
-    mode: Annotated[
-        Literal["auto", "motion", "defocus"],
-        typer.Option("--mode", help="What blurred the picture, where you can tell; for a blur that is not known."),
-    ] = "auto",
-    show_psf: Annotated[
-        Path | None,
-        typer.Option(
-            "--show-psf",
-            metavar="FILE",
-            help="Draw the blur that was found: its kernel, or one for each part of the picture.",
-            show_default=False,
-        ),
-    ] = None,
-    sigma: Annotated[str, typer.Option("--sigma", metavar="auto|N", help="Noise level, 0-100 of 255.")] = "auto",
+    psf: Psf = None,
+    method: Method = "plug-and-play",
+    mode: Mode = "auto",
+    show_psf: ShowPsf = None,
+    sigma: Sigma = "auto",
     exposure: options.Exposure = 0.0,
     output: options.Output = None,
     overwrite: options.Overwrite = False,

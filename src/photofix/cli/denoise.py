@@ -9,15 +9,18 @@ import typer
 from photofix.cli import options
 from photofix.errors import UsageError
 
+Sigma = Annotated[str, typer.Option("--sigma", metavar="auto|N", help="Noise level, 0-100 of 255.")]
+Heal = Annotated[
+    bool, typer.Option("--heal/--no-heal", help="Correct a sensor's stuck photosites, stripes and drifting black.")
+]
+
 
 def denoise(
     photos: options.Inputs = None,
-    sigma: Annotated[str, typer.Option("--sigma", metavar="auto|N", help="Noise level, 0-100 of 255.")] = "auto",
+    sigma: Sigma = "auto",
     iso: options.Iso = "auto",
     noise: options.Noise = None,
-    heal: Annotated[
-        bool, typer.Option("--heal/--no-heal", help="Correct a sensor's stuck photosites, stripes and drifting black.")
-    ] = True,
+    heal: Heal = True,
     exposure: options.Exposure = 0.0,
     burst: options.Burst = False,
     reference: options.Reference = None,

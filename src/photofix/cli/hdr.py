@@ -11,57 +11,66 @@ from photofix.cli import options
 _BRACKET, _DISPLAY = "Bracket", "Display"
 
 
+Ev = Annotated[
+    str | None,
+    typer.Option(
+        "--ev",
+        metavar="EV,EV,...",
+        help="How much more light each frame got, in their order, such as -2,0,2; default: what EXIF says, else "
+        "what the frames show.",
+        show_default=False,
+        rich_help_panel=_BRACKET,
+    ),
+]
+Reference = Annotated[
+    int | None,
+    typer.Option(
+        "--reference",
+        metavar="N",
+        help="The frame that is kept to where things move, from 1.",
+        show_default="best exposed",
+        rich_help_panel=_BRACKET,
+    ),
+]
+Each = Annotated[
+    bool, typer.Option("--each", help="Lift photos one by one; they are no bracket.", rich_help_panel=_BRACKET)
+]
+Tone = Annotated[
+    Literal["local", "reinhard", "filmic", "aces", "mantiuk"],
+    typer.Option("--tone", help="How light is shown by formats that do not hold it.", rich_help_panel=_DISPLAY),
+]
+Exposure = Annotated[
+    float, typer.Option("--exposure", metavar="EV", help="Show brighter or darker.", rich_help_panel=_DISPLAY)
+]
+GainMap = Annotated[
+    bool,
+    typer.Option(
+        "--gain-map/--no-gain-map",
+        help="A JPEG that is brighter on displays that can be (Ultra HDR).",
+        rich_help_panel=_DISPLAY,
+    ),
+]
+Pq = Annotated[
+    bool,
+    typer.Option("--pq", help="An AVIF for bright displays: BT.2100 PQ, 10 bits.", rich_help_panel=_DISPLAY),
+]
+Heal = Annotated[
+    bool, typer.Option("--heal/--no-heal", help="Correct a sensor's stuck photosites, stripes and drifting black.")
+]
+Lift = Annotated[bool, typer.Option("--lift/--no-lift", help="Let a network say how bright clipped light was.")]
+
+
 def hdr(
     photos: options.Inputs = None,
-    ev: Annotated[
-        str | None,
-        typer.Option(
-            "--ev",
-            metavar="EV,EV,...",
-            help="How much more light each frame got, in their order, such as -2,0,2; default: what EXIF says, else "
-            "what the frames show.",
-            show_default=False,
-            rich_help_panel=_BRACKET,
-        ),
-    ] = None,
-    reference: Annotated[
-        int | None,
-        typer.Option(
-            "--reference",
-            metavar="N",
-            help="The frame that is kept to where things move, from 1.",
-            show_default="best exposed",
-            rich_help_panel=_BRACKET,
-        ),
-    ] = None,
-    each: Annotated[
-        bool, typer.Option("--each", help="Lift photos one by one; they are no bracket.", rich_help_panel=_BRACKET)
-    ] = False,
-    tone: Annotated[
-        Literal["local", "reinhard", "filmic", "aces", "mantiuk"],
-        typer.Option("--tone", help="How light is shown by formats that do not hold it.", rich_help_panel=_DISPLAY),
-    ] = "local",
-    exposure: Annotated[
-        float, typer.Option("--exposure", metavar="EV", help="Show brighter or darker.", rich_help_panel=_DISPLAY)
-    ] = 0.0,
-    gain_map: Annotated[
-        bool,
-        typer.Option(
-            "--gain-map/--no-gain-map",
-            help="A JPEG that is brighter on displays that can be (Ultra HDR).",
-            rich_help_panel=_DISPLAY,
-        ),
-    ] = True,
-    pq: Annotated[
-        bool,
-        typer.Option("--pq", help="An AVIF for bright displays: BT.2100 PQ, 10 bits.", rich_help_panel=_DISPLAY),
-    ] = False,
-    heal: Annotated[
-        bool, typer.Option("--heal/--no-heal", help="Correct a sensor's stuck photosites, stripes and drifting black.")
-    ] = True,
-    lift: Annotated[
-        bool, typer.Option("--lift/--no-lift", help="Let a network say how bright clipped light was.")
-    ] = True,
+    ev: Ev = None,
+    reference: Reference = None,
+    each: Each = False,
+    tone: Tone = "local",
+    exposure: Exposure = 0.0,
+    gain_map: GainMap = True,
+    pq: Pq = False,
+    heal: Heal = True,
+    lift: Lift = True,
     output: options.Output = None,
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,

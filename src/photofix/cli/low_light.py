@@ -9,16 +9,19 @@ import typer
 from photofix.cli import options
 from photofix.errors import UsageError
 
+Exposure = Annotated[
+    str, typer.Option("--exposure", metavar="auto|EV", help="Stops to brighten by; auto: as many as are lacking.")
+]
+Method = Annotated[
+    Literal["network", "gamma", "clahe"],
+    typer.Option("--method", help="How it is brightened; the others are there to compare with."),
+]
+
 
 def low_light(
     photos: options.Inputs = None,
-    exposure: Annotated[
-        str, typer.Option("--exposure", metavar="auto|EV", help="Stops to brighten by; auto: as many as are lacking.")
-    ] = "auto",
-    method: Annotated[
-        Literal["network", "gamma", "clahe"],
-        typer.Option("--method", help="How it is brightened; the others are there to compare with."),
-    ] = "network",
+    exposure: Exposure = "auto",
+    method: Method = "network",
     iso: options.Iso = "auto",
     noise: options.Noise = None,
     output: options.Output = None,

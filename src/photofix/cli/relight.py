@@ -12,129 +12,143 @@ from photofix.cli import options
 _LIGHT, _BESIDE, _STAGE = "Light", "Beside the output", "Light stage"
 
 
+Light = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--light",
+        metavar="SIDE|AZ,EL[,COLOR][,INTENSITY]",
+        help="A lamp: left, right, top, front or back, or where it stands in degrees: azimuth 0 at the camera, "
+        "positive to the picture's right, 180 behind the subject; elevation positive upwards. Repeat it for more.",
+        show_default=False,
+        rich_help_panel=_LIGHT,
+    ),
+]
+Env = Annotated[
+    Path | None,
+    typer.Option("--env", metavar="PANORAMA", help="Light of a panorama, Radiance HDR or EXR.", rich_help_panel=_LIGHT),
+]
+Rotate = Annotated[
+    float,
+    typer.Option("--rotate", metavar="DEG", help="Turn the panorama to the right.", rich_help_panel=_LIGHT),
+]
+Match = Annotated[
+    Path | None,
+    typer.Option("--match", metavar="PHOTO", help="Light as it is in another photo.", rich_help_panel=_LIGHT),
+]
+Ambient = Annotated[
+    float | None,
+    typer.Option(
+        "--ambient",
+        min=0,
+        max=1,
+        help="Share of even light from all sides.",
+        show_default="0.1; of a light stage 0",
+        rich_help_panel=_LIGHT,
+    ),
+]
+Soft = Annotated[
+    float | None,
+    typer.Option(
+        "--soft",
+        min=0,
+        max=1,
+        help="How large lamps are: 0 a point, 1 half of the sky.",
+        show_default="0.3; of a light stage 0",
+        rich_help_panel=_LIGHT,
+    ),
+]
+Mask = Annotated[
+    Path | None,
+    typer.Option(
+        "--mask",
+        metavar="PICTURE",
+        help="White where the subject is, which alone is relit.",
+        rich_help_panel=_LIGHT,
+    ),
+]
+Maps = Annotated[
+    Path | None,
+    typer.Option(
+        "--maps",
+        metavar="DIR",
+        help="Write normals, albedo, shading and the light that is there: PNG to look at, EXR for numbers.",
+        rich_help_panel=_BESIDE,
+    ),
+]
+Turntable = Annotated[
+    int | None,
+    typer.Option(
+        "--turntable",
+        metavar="N",
+        min=2,
+        max=720,
+        help="Write N frames with the light going round, and an animated WebP.",
+        rich_help_panel=_BESIDE,
+    ),
+]
+Lights = Annotated[
+    str | None,
+    typer.Option(
+        "--lights",
+        metavar="FILE|chrome",
+        help="The folder given is a light stage: pictures of one scene, each under one light. Where the lights "
+        "stood a JSON file says, or a chrome ball shows.",
+        show_default=False,
+        rich_help_panel=_STAGE,
+    ),
+]
+Chrome = Annotated[
+    Path | None,
+    typer.Option(
+        "--chrome",
+        metavar="DIR",
+        help="Pictures of a chrome ball under the same lights, numbered alike, and its mask.",
+        show_default=False,
+        rich_help_panel=_STAGE,
+    ),
+]
+Normals = Annotated[
+    Path | None,
+    typer.Option(
+        "--normals",
+        metavar="OUT",
+        help="Write the normals that the stage's pictures show; EXR holds them as numbers.",
+        show_default=False,
+        rich_help_panel=_STAGE,
+    ),
+]
+Albedo = Annotated[
+    Path | None,
+    typer.Option(
+        "--albedo",
+        metavar="OUT",
+        help="Write the colors that they show, without light.",
+        show_default=False,
+        rich_help_panel=_STAGE,
+    ),
+]
+Linear = Annotated[
+    bool,
+    typer.Option("--linear", help="The stage's files hold light as it is, not sRGB.", rich_help_panel=_STAGE),
+]
+
+
 def relight(
     photos: options.Inputs = None,
-    light: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--light",
-            metavar="SIDE|AZ,EL[,COLOR][,INTENSITY]",
-            help="A lamp: left, right, top, front or back, or where it stands in degrees: azimuth 0 at the camera, "
-            "positive to the picture's right, 180 behind the subject; elevation positive upwards. Repeat it for more.",
-            show_default=False,
-            rich_help_panel=_LIGHT,
-        ),
-    ] = None,
-    env: Annotated[
-        Path | None,
-        typer.Option(
-            "--env", metavar="PANORAMA", help="Light of a panorama, Radiance HDR or EXR.", rich_help_panel=_LIGHT
-        ),
-    ] = None,
-    rotate: Annotated[
-        float,
-        typer.Option("--rotate", metavar="DEG", help="Turn the panorama to the right.", rich_help_panel=_LIGHT),
-    ] = 0.0,
-    match: Annotated[
-        Path | None,
-        typer.Option("--match", metavar="PHOTO", help="Light as it is in another photo.", rich_help_panel=_LIGHT),
-    ] = None,
-    ambient: Annotated[
-        float | None,
-        typer.Option(
-            "--ambient",
-            min=0,
-            max=1,
-            help="Share of even light from all sides.",
-            show_default="0.1; of a light stage 0",
-            rich_help_panel=_LIGHT,
-        ),
-    ] = None,
-    soft: Annotated[
-        float | None,
-        typer.Option(
-            "--soft",
-            min=0,
-            max=1,
-            help="How large lamps are: 0 a point, 1 half of the sky.",
-            show_default="0.3; of a light stage 0",
-            rich_help_panel=_LIGHT,
-        ),
-    ] = None,
-    mask: Annotated[
-        Path | None,
-        typer.Option(
-            "--mask",
-            metavar="PICTURE",
-            help="White where the subject is, which alone is relit.",
-            rich_help_panel=_LIGHT,
-        ),
-    ] = None,
-    maps: Annotated[
-        Path | None,
-        typer.Option(
-            "--maps",
-            metavar="DIR",
-            help="Write normals, albedo, shading and the light that is there: PNG to look at, EXR for numbers.",
-            rich_help_panel=_BESIDE,
-        ),
-    ] = None,
-    turntable: Annotated[
-        int | None,
-        typer.Option(
-            "--turntable",
-            metavar="N",
-            min=2,
-            max=720,
-            help="Write N frames with the light going round, and an animated WebP.",
-            rich_help_panel=_BESIDE,
-        ),
-    ] = None,
-    lights: Annotated[
-        str | None,
-        typer.Option(
-            "--lights",
-            metavar="FILE|chrome",
-            help="The folder given is a light stage: pictures of one scene, each under one light. Where the lights "
-            "stood a JSON file says, or a chrome ball shows.",
-            show_default=False,
-            rich_help_panel=_STAGE,
-        ),
-    ] = None,
-    chrome: Annotated[
-        Path | None,
-        typer.Option(
-            "--chrome",
-            metavar="DIR",
-            help="Pictures of a chrome ball under the same lights, numbered alike, and its mask.",
-            show_default=False,
-            rich_help_panel=_STAGE,
-        ),
-    ] = None,
-    normals: Annotated[
-        Path | None,
-        typer.Option(
-            "--normals",
-            metavar="OUT",
-            help="Write the normals that the stage's pictures show; EXR holds them as numbers.",
-            show_default=False,
-            rich_help_panel=_STAGE,
-        ),
-    ] = None,
-    albedo: Annotated[
-        Path | None,
-        typer.Option(
-            "--albedo",
-            metavar="OUT",
-            help="Write the colors that they show, without light.",
-            show_default=False,
-            rich_help_panel=_STAGE,
-        ),
-    ] = None,
-    linear: Annotated[
-        bool,
-        typer.Option("--linear", help="The stage's files hold light as it is, not sRGB.", rich_help_panel=_STAGE),
-    ] = False,
+    light: Light = None,
+    env: Env = None,
+    rotate: Rotate = 0.0,
+    match: Match = None,
+    ambient: Ambient = None,
+    soft: Soft = None,
+    mask: Mask = None,
+    maps: Maps = None,
+    turntable: Turntable = None,
+    lights: Lights = None,
+    chrome: Chrome = None,
+    normals: Normals = None,
+    albedo: Albedo = None,
+    linear: Linear = False,
     exposure: options.Exposure = 0.0,
     output: options.Output = None,
     overwrite: options.Overwrite = False,

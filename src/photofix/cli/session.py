@@ -26,7 +26,7 @@ from photofix.cli.progress import Progress
 from photofix.errors import ReadError, UsageError, WriteError
 from photofix.finish import Finish, finished
 from photofix.frames import Burst, gather
-from photofix.job import Settings
+from photofix.job import Given, Settings
 from photofix.models import Models
 from photofix.olat import Stage, frames_of
 from photofix.photo import Negative, Photo, RawPhoto
@@ -174,7 +174,7 @@ def _fetch(entry: weights.Entry, offline: bool, say: Callable[[str], None] | Non
 
 
 def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event) -> Steps:
-    def read(job: Job) -> Photo | RawPhoto | Burst | Bracket | Stage | None:
+    def read(job: Job) -> Given | None:
         if work.files.skip_existing and job.target != STREAM and _is_readable(job.target):
             return None
         if job.source == STREAM:
@@ -187,9 +187,7 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
             return gather((job.source, *job.more), reading.read, work.files.reference)
         return reading.read(job.source)
 
-    def restore(
-        job: Job, photo: Photo | RawPhoto | Burst | Bracket | Stage
-    ) -> tuple[Photo | Negative, dict[str, object]]:
+    def restore(job: Job, photo: Given) -> tuple[Photo | Negative, dict[str, object]]:
         sight = _sight(photo)
         height, width = (sight.pixels if isinstance(sight, Photo) else sight.mosaic).shape[:2]
         # A mosaic's tiles count packed pixels, one for four of the sensor's.
@@ -228,7 +226,7 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
     return Steps(read, restore, write)
 
 
-def _sight(photo: Photo | RawPhoto | Burst | Bracket | Stage) -> Photo | RawPhoto:
+def _sight(photo: Given) -> Photo | RawPhoto:
     """The photo, or the one of several whose size the result will have."""
     if isinstance(photo, Burst):
         return photo.reference

@@ -202,7 +202,7 @@ def relit(photo: Photo, how: Plan, part: Part | None = None, progress: Progress 
         light = np.nan_to_num(color.light_of(wanted[here], photo.encoding))
         ratio = _ratio(light, how, photo.pixels.shape[:2], (band, columns))
         brighter = _shone(light, ratio, photo.pixels.dtype.kind == "u")
-        stored = _stored(brighter, photo)
+        stored = color.stored(brighter, photo.encoding, photo.pixels.dtype)
         # What is not changed keeps its numbers, whatever their rounding.
         finished[here] = np.where(ratio == 1, wanted[here], stored)
         if progress:
@@ -339,11 +339,3 @@ def _colored(light: np.ndarray, ratio: np.ndarray) -> np.ndarray:
 def _peak(light: np.ndarray) -> np.ndarray:
     """(h, w, 1) the brightest of each pixel's colors: many times as fast as numpy's own."""
     return np.asarray(reduce(np.maximum, np.split(light, light.shape[2], axis=2)))
-
-
-def _stored(light: np.ndarray, photo: Photo) -> np.ndarray:
-    numbers = light if photo.encoding == "linear" else color.linear_to_srgb(light)
-    if photo.pixels.dtype.kind != "u":
-        return numbers.astype(photo.pixels.dtype)
-    full = white(photo.pixels.dtype)
-    return np.rint(numbers * np.float32(full)).clip(0, full).astype(photo.pixels.dtype)
