@@ -67,6 +67,7 @@ class Recipe:
     averaging: float = 0.999
     camera_share: float = 0.4  # of RGB patches; the others get white Gaussian noise
     soft_share: float = 0.15  # of patches with white noise: seen as soft as a full-size sensor sees them
+    shrunk_share: float = 0.0  # of patches with white noise: seen as sharp as a picture made smaller is
     drawing_share: float = 0.04  # of patches: what no camera took, such as screenshots and scanned print
     noiseless_share: float = 0.02  # of patches with white noise: none at all
     environment_share: float = 0.7  # of patches whose highlights clip: views into panoramas; the others photographs
@@ -141,9 +142,7 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
             noisy, clean = (_corner(picture, side) for picture in (noisy, clean))
             level = self._told(noisy, clean, rng)
         else:
-            clean = self._crop(side, rng)
-            if rng.random() < self.recipe.soft_share:
-                clean = degrade.soften(clean, rng)
+            clean = self._clean(rng)
             if gray := rng.random() < 0.08:
                 clean = np.repeat(clean @ LUMINANCE[:, None], 3, axis=2)
             # More often low than high: that is where photos are; exactly none now and then.
@@ -153,6 +152,16 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
                 noisy = np.rint(np.clip(noisy, 0, 1) * 255) / 255
         plane = np.full((1, side, side), level, np.float32)
         return _planes(noisy), _planes(clean), plane
+
+    def _clean(self, rng: np.random.Generator) -> np.ndarray:
+        """As sharp as the photographs are, or as one made smaller for the web, or as soft as a full-size one."""
+        side, drawn = self.recipe.side, rng.random()
+        if drawn < self.recipe.soft_share:
+            return degrade.soften(self._crop(side, rng), rng)
+        if drawn < self.recipe.soft_share + self.recipe.shrunk_share:
+            wide = int(rng.integers(side + 8, photos.SMALLEST_SIDE + 1))
+            return cv2.resize(self._crop(wide, rng), (side, side), interpolation=cv2.INTER_AREA)
+        return self._crop(side, rng)
 
     def _told(self, noisy: np.ndarray, clean: np.ndarray, rng: np.random.Generator) -> float:
         """What an estimator says of the patch, or would, within its error."""
@@ -198,11 +207,11 @@ def _planes(picture: np.ndarray) -> np.ndarray:
 
 
 def loss_of(residual: Tensor, noisy: Tensor, clean: Tensor, level: Tensor) -> Tensor:
-    """Mean absolute error, each patch weighed so that every noise level counts about alike.
+    """Root of the mean squared error, each patch weighed so that every noise level counts about alike.
 
     What is left after denoising grows about with the 0.65th power of the level (a fit to published tables).
     """
-    error = (noisy + residual.float() - clean).abs().mean(dim=(1, 2, 3))
+    error = ((noisy + residual.float() - clean).square().mean(dim=(1, 2, 3)) + 1e-8).sqrt()
     return (error / (level[:, 0, 0, 0] + 0.01) ** 0.65).mean() * 0.1
 
 
