@@ -168,6 +168,15 @@ def test_maps_are_pictures_and_numbers() -> None:
     assert "--overwrite" in message
 
 
+def test_maps_never_take_the_place_of_a_photo() -> None:
+    Path("head-normals.png").write_bytes(Path("head.png").read_bytes())
+    words = ("head.png", "head-normals.png", "-o", "out/", "--light", "right", "--maps", ".", "--overwrite")
+    status, _, message = relight(*words)
+    assert status == 2
+    assert "head-normals.png" in message
+    assert Path("head-normals.png").read_bytes() == Path("head.png").read_bytes()
+
+
 def test_a_turntable_is_frames_and_a_film() -> None:
     status, _, message = relight("head.png", "out.png", "--light", "0,20", "--turntable", "6")
     assert status == 0, message

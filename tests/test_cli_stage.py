@@ -107,7 +107,7 @@ def test_a_film_of_the_light_going_round() -> None:
         (("olat", "--chrome", "ball", "--light", "left"), "--chrome is for a light stage"),
         (("olat", *RIGHT, "--strength", "0.5"), "--strength: a light stage"),
         (("olat", "ball", "more", *RIGHT), "one folder"),
-        (("olat", *RIGHT, "--normals", "out.exr"), "two pictures would share it"),
+        (("olat", *RIGHT, "--normals", "out.exr"), "is one of the photos"),
     ],
 )
 def test_wrong_words_are_answered(words: tuple[str, ...], said: str) -> None:

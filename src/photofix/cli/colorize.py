@@ -116,6 +116,7 @@ def colorize(
     """
     from photofix import hints as files_of
     from photofix.cli import session
+    from photofix.cli.beside import Drawing, Extras
     from photofix.cli.files import Files
     from photofix.job import Settings
     from photofix.tasks.colorize import Wishes
@@ -146,5 +147,5 @@ def colorize(
     )
     files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
     saving = session.saving_of(quality, bit_depth, strip_metadata)
-    work = session.Work(settings, files, saving, beside=session.Beside("--picture", picture) if picture else None)
+    work = session.Work(settings, files, saving, extras=Extras(Drawing("--picture", picture) if picture else None))
     raise typer.Exit(session.run(work, session.manner_of(jobs, fail_fast, json, quiet, verbose)))

@@ -89,6 +89,7 @@ def deblur(
     """
     from photofix import psf as kernels
     from photofix.cli import session
+    from photofix.cli.beside import Drawing, Extras
     from photofix.cli.files import Files
     from photofix.job import KnownBlur, Settings
 
@@ -113,5 +114,5 @@ def deblur(
     )
     files = Files(tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
     saving = session.saving_of(quality, bit_depth, strip_metadata)
-    work = session.Work(settings, files, saving, beside=session.Beside("--show-psf", show_psf) if show_psf else None)
+    work = session.Work(settings, files, saving, extras=Extras(Drawing("--show-psf", show_psf) if show_psf else None))
     raise typer.Exit(session.run(work, session.manner_of(jobs, fail_fast, json, quiet, verbose)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from photofix import batch, brackets
 from photofix.batch import STREAM, WRITTEN_ENDINGS, Job, Naming
-from photofix.errors import UsageError
+from photofix.errors import UsageError, WriteError
 from photofix.frames import FEWEST, MOST
 from photofix.stage_files import StageFiles
 from photofix.write import format_of
@@ -180,3 +180,19 @@ def _check_existing(jobs: list[Job], files: Files) -> None:
         hint = "give --overwrite or --skip-existing"
     more = f" and {len(there) - 1} more" if len(there) > 1 else ""
     raise UsageError(f"{there[0]}{more}: exists already; {hint}")
+
+
+def make_folder_for(target: Path) -> None:
+    """The folder of an output, there and open to us before the work and not after it.
+
+    Raises:
+        WriteError: it cannot be made, or nothing may be written into it.
+    """
+    if target == STREAM:
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{target.parent}: this folder cannot be made ({error.strerror}); give another -o") from error
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise WriteError(f"{target.parent}: nothing may be written into this folder; give another -o")

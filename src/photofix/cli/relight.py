@@ -216,6 +216,6 @@ def relight(
     )
     named = (tuple(photos or ()), files_from, output, overwrite, skip_existing, recursive, name, format)
     saving = session.saving_of(quality, bit_depth, strip_metadata)
-    extras = Extras(maps, turntable is not None, beside)
+    extras = Extras(None, maps, turntable is not None, beside)
     work = session.Work(settings, Files(*named, stage=of_stage), saving, extras=extras)
     raise typer.Exit(session.run(work, session.manner_of(jobs, fail_fast, json, quiet, verbose)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -17,13 +16,11 @@ from photofix import read as reading
 from photofix import write as writing
 from photofix.batch import RAW_ENDINGS, STREAM, Job, Outcome, Steps, Workers
 from photofix.brackets import Bracket
-from photofix.cli import download, options
+from photofix.cli import beside, download, options
 from photofix.cli.beside import NO_EXTRAS, Extras
-from photofix.cli.beside import check as check_extras
-from photofix.cli.beside import write as write_extras
-from photofix.cli.files import Files, format_for, planned
+from photofix.cli.files import Files, format_for, make_folder_for, planned
 from photofix.cli.progress import Progress
-from photofix.errors import ReadError, UsageError, WriteError
+from photofix.errors import ReadError, UsageError
 from photofix.finish import Finish, finished
 from photofix.frames import Burst, gather
 from photofix.job import Given, Settings
@@ -61,14 +58,6 @@ def saving_of(quality: int | None, bit_depth: int | None, strip_metadata: bool) 
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A file beside a photo's output: a drawing of what was found in it, or several answers; and the option for it."""
-
-    option: str
-    path: Path
-
-
-@dataclass(frozen=True)
 class Work:
     """What is done to every photo.
 
@@ -79,7 +68,6 @@ class Work:
     files: Files
     saving: SaveOptions
     shown: Finish | None = None
-    beside: Beside | None = None
     extras: Extras = NO_EXTRAS
 
 
@@ -91,9 +79,9 @@ def run(work: Work, manner: Manner) -> int:
     """
     jobs = planned(work.settings.task, work.files)
     _check_for_one(work, jobs)
-    _spare_pictures("--json", manner.json, jobs)
-    _check_beside(work, jobs)
-    check_extras(work.extras, jobs, work.files.overwrite or work.files.skip_existing)
+    if manner.json:
+        beside.spare_pictures("--json", Path(manner.json), jobs)
+    beside.check(work.extras, jobs, work.files.overwrite or work.files.skip_existing)
     models = Models(_settings_for(work, jobs))
     progress = Progress(len(jobs), visible=not manner.silent and sys.stderr.isatty())
     _prepare(models, jobs, None if manner.silent else progress.say)
@@ -119,7 +107,7 @@ def run(work: Work, manner: Manner) -> int:
 
 def _check_for_one(work: Work, jobs: list[Job]) -> None:
     """UsageError where several photos are to share what can only be one photo's."""
-    given = [work.beside.option] if work.beside else []
+    given = [work.extras.drawing.option] if work.extras.drawing else []
     for option in [*given, *(["--hints"] if work.settings.wishes.hints else [])]:
         if len(jobs) > 1:
             raise UsageError(f"{option} belongs to one photo, and these are {len(jobs)}: give one at a time")
@@ -204,13 +192,9 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
             writing.check_limits((height, width), chosen)
         if chosen == "dng":
             writing.check_kind(sight.data is not None, chosen)
-        _make_folder(job.target)
+        make_folder_for(job.target)
         restored = pipeline.restore(photo, models, tile_done)
-        beside = restored.sheet if restored.psf is None else Photo(restored.psf)
-        if work.beside and beside:
-            writing.write(beside, work.beside.path)
-        saving = replace(work.saving, format=None)
-        write_extras(work.extras, job, restored, saving)
+        beside.write(work.extras, job, restored, replace(work.saving, format=None))
         return restored.photo, restored.facts | {"notes": list(restored.photo.notes)}
 
     def write(job: Job, photo: Photo | Negative) -> list[str]:
@@ -241,39 +225,6 @@ def _is_readable(path: Path) -> bool:
     except ReadError:
         return False
     return True
-
-
-def _make_folder(target: Path) -> None:
-    """The folder of an output, there and open to us before the work and not after it."""
-    if target == STREAM:
-        return
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"{target.parent}: this folder cannot be made ({error.strerror}); give another -o") from error
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise WriteError(f"{target.parent}: nothing may be written into this folder; give another -o")
-
-
-def _check_beside(work: Work, jobs: list[Job]) -> None:
-    if work.beside is None:
-        return
-    option, path = work.beside.option, work.beside.path
-    writing.format_of(path)
-    _spare_pictures(option, str(path), jobs)
-    if path.exists() and not (work.files.overwrite and path.is_file()):
-        raise UsageError(
-            f"{option} {path}: exists already, and what is there already is kept: give --overwrite, or another name"
-        )
-    _make_folder(path)
-
-
-def _spare_pictures(option: str, report: str | None, jobs: list[Job]) -> None:
-    pictures = {
-        os.path.realpath(path) for job in jobs for path in (job.source, *job.more, job.target) if path != STREAM
-    }
-    if report and os.path.realpath(report) in pictures:
-        raise UsageError(f"{option} {report}: is one of the photos; name a file of its own")
 
 
 @contextmanager
