@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from queue import Queue
 
 import numpy as np
 import pytest
@@ -69,8 +70,9 @@ def test_a_margin_smaller_than_the_reach_shows() -> None:
     assert np.abs(whole(picture, Tiling(64, margin=0, fade=8, multiple=4)) - box(picture)).max() > 0.01
 
 
+@pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize("fails_at", range(1, 8))
-def test_running_out_of_memory_at_any_tile_changes_nothing(fails_at: int) -> None:
+def test_running_out_of_memory_at_any_tile_changes_nothing(fails_at: int, ahead: bool) -> None:
     picture = np.random.default_rng(1).random((130, 170, 1), np.float32)
     asked: list[int] = []
 
@@ -81,8 +83,40 @@ def test_running_out_of_memory_at_any_tile_changes_nothing(fails_at: int) -> Non
         return box(picture[rows, columns])
 
     tiling = Tiling(80, margin=8, fade=8, multiple=4)
-    bands = [band for _, band in tiles.run(answer, 130, 170, tiling)]
+    bands = [band for _, band in tiles.run(answer, 130, 170, tiling, ahead=ahead)]
     np.testing.assert_allclose(np.concatenate(bands), box(picture), atol=1e-6)
+
+
+def test_the_next_tile_is_asked_for_before_this_one_is_used() -> None:
+    picture = np.random.default_rng(2).random((100, 300, 1), np.float32)
+    asked: Queue[slice] = Queue()
+
+    def answer(rows: slice, columns: slice) -> np.ndarray:
+        asked.put(columns)
+        return box(picture[rows, columns])
+
+    def used(pixels: int) -> None:
+        seen.append(pixels)
+        asked.get(timeout=30)
+        if len(seen) < tiles.count(100, 300, tiling):
+            second = asked.get(timeout=30)  # without looking ahead it would never come
+            asked.put(second)
+
+    seen: list[int] = []
+    tiling = Tiling(128, margin=8, fade=8, multiple=4)
+    bands = [band for _, band in tiles.run(answer, 100, 300, tiling, used, ahead=True)]
+    np.testing.assert_allclose(np.concatenate(bands), box(picture), atol=1e-6)
+    assert len(seen) == tiles.count(100, 300, tiling) > 1
+
+
+def test_an_error_in_a_tile_asked_for_ahead_is_told() -> None:
+    def answer(rows: slice, columns: slice) -> np.ndarray:
+        if columns.start:
+            raise ValueError("the second")
+        return np.zeros((rows.stop - rows.start, columns.stop - columns.start, 1), np.float32)
+
+    with pytest.raises(ValueError, match="the second"):
+        list(tiles.run(answer, 60, 300, Tiling(128, margin=8), ahead=True))
 
 
 def test_out_of_memory_at_the_smallest_tile_is_a_device_error() -> None:

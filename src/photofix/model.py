@@ -209,7 +209,9 @@ class Model:
             self._check_view((rows, columns), (height, width))
             return part(rows, columns)
 
-        return tiles.run(checked, height, width, self.tiling(height, width), progress, self.part)
+        # A processor that runs the network has no time left for the tile before; beside another device it is idle.
+        beside = self.place.device.type != "cpu"
+        return tiles.run(checked, height, width, self.tiling(height, width), progress, self.part, ahead=beside)
 
     def _answer(self, pixels: np.ndarray, beside: np.ndarray | None) -> np.ndarray:
         """The network's own words on a tile (h, w, C): (h, w, K) float32."""

@@ -7,8 +7,11 @@ Nothing is normalised per tile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 
@@ -95,6 +98,7 @@ def run(
     tiling: Tiling,
     progress: Progress | None = None,
     part: Part | None = None,
+    ahead: bool = False,
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the whole answer as bands of finished rows: (top row, (rows, width, C) float32).
 
@@ -103,24 +107,49 @@ def run(
 
     part: rows and columns that are wanted. Tiles that say nothing of them are left out, the others are as ever: inside
         the part the answer is the same, outside it means nothing.
+    ahead: the next tile is asked for, in a thread, while this one is put into its band: where another device answers.
     """
     columns = [span for span in spans(width, tiling) if part is None or _meets(span, part[1])]
     rows = [span for span in spans(height, tiling) if part is None or _meets(span, part[0])]
-    carried: np.ndarray | None = None
+    asked = product(rows, columns)
     smaller = _Halving(answer, tiling)
+    with closing(_asked_ahead(smaller, asked) if ahead else (smaller(*spans) for spans in asked)) as answers:
+        yield from _joined(answers, rows, columns, (height, width), tiling.fade, progress)
+
+
+def _asked_ahead(smaller: _Halving, asked: Iterator[tuple[Span, Span]]) -> Generator[np.ndarray]:
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(smaller, *next(asked))
+        for spans in asked:
+            found = coming.result()
+            coming = worker.submit(smaller, *spans)
+            yield found
+        yield coming.result()
+
+
+def _joined(
+    answers: Iterator[np.ndarray],
+    rows: list[Span],
+    columns: list[Span],
+    size: tuple[int, int],
+    fade: int,
+    progress: Progress | None,
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Bands of answers, which come row by row, each faded into its neighbours."""
+    height, width = size
+    carried: np.ndarray | None = None
     for index, row in enumerate(rows):
         band: np.ndarray | None = None
-        for column in columns:
-            found = smaller(row, column)
+        for column, found in zip(columns, answers, strict=False):
             if band is None:
                 band = np.zeros((row.last - row.first, width, found.shape[2]), np.float32)
-            weight = _ramp(column, tiling.fade, width)[None, :, None]
+            weight = _ramp(column, fade, width)[None, :, None]
             band[:, column.first : column.last] += found if column.whole(width) else found * weight
             if progress:
                 progress((row.last - row.first) * (column.last - column.first))
         assert band is not None
         if not row.whole(height):
-            band *= _ramp(row, tiling.fade, height)[:, None, None]
+            band *= _ramp(row, fade, height)[:, None, None]
         if carried is not None:
             band[: len(carried)] += carried
         done = len(band) if index == len(rows) - 1 else rows[index + 1].first - row.first
