@@ -12,7 +12,7 @@ import tifffile
 import peers
 import photofix
 from mosaics import training_code
-from photofix import pipeline, raw
+from photofix import development, pipeline, raw
 from photofix.color import linear_to_srgb, srgb_to_linear
 from photofix.job import Settings
 from photofix.noise import profile_for_iso
@@ -89,12 +89,12 @@ def exposed_briefly(picture: np.ndarray, ratio: int, seed: int) -> Brief:
     numbers = np.rint(BLACK + sensed * (WHITE - BLACK)).clip(0, WHITE).astype(np.uint16)
     photo = raw.read_raw(_dng(numbers, camera), "a simulated photo")
     assert isinstance(photo, RawPhoto)
-    truth = raw.develop(photo, (BLACK + signal * (WHITE - BLACK)).astype(np.float32))
+    truth = development.develop(photo, (BLACK + signal * (WHITE - BLACK)).astype(np.float32))
     return Brief(photo, _shown(truth), picture[:height, :width], ratio)
 
 
 def amplified(scene: Brief) -> np.ndarray:
-    return _shown(raw.develop(scene.photo, _amplified(scene).mosaic))
+    return _shown(development.develop(scene.photo, _amplified(scene).mosaic))
 
 
 def amplified_and_denoised(scene: Brief) -> np.ndarray:

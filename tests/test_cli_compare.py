@@ -14,9 +14,9 @@ from dng import cfa_dng
 from typer.testing import CliRunner, Result
 
 from photofix.cli.compare import compare
+from photofix.development import develop
 from photofix.errors import ReadError, UsageError
 from photofix.photo import Photo, RawPhoto
-from photofix.raw import develop
 from photofix.read import read
 from photofix.write import write
 

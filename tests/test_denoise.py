@@ -9,6 +9,7 @@ import pytest
 from dng import Calibration, cfa_dng
 
 from photofix import raw
+from photofix.development import develop
 from photofix.noise import SigmaAt, between_cells
 from photofix.photo import Photo, RawPhoto
 from photofix.tasks import denoise
@@ -71,7 +72,7 @@ def test_raw_with_an_unchanging_network_is_libraws_own_development(
 ) -> None:
     photo = raw_photo(pattern, orientation, size)
     mosaic = denoise.denoise_raw(photo, unchanged, [(0.002, 1e-5), (0.001, 2e-5), (0.001, 2e-5), (0.003, 1e-5)])
-    np.testing.assert_array_equal(raw.develop(photo, mosaic).pixels, raw.develop(photo, photo.mosaic).pixels)
+    np.testing.assert_array_equal(develop(photo, mosaic).pixels, develop(photo, photo.mosaic).pixels)
 
 
 def test_raw_network_sees_even_noise_in_four_planes() -> None:

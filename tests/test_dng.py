@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from test_kinds import LEVELS, filters, lossy, polynomial
 from test_raw import QUAD, SAMPLE, XTRANS, libraw, opened, scene
 
-from photofix import dng, grain, pipeline, raw
+from photofix import development, dng, grain, pipeline
 from photofix import mosaic as mosaics
 from photofix.errors import ReadError, UsageError, WriteError
 from photofix.formats import dng as layout
@@ -51,7 +51,7 @@ def copied(data: bytes, notes: list[str] | None = None) -> bytes:
     """The DNG that comes out if the network answers what it was asked."""
     photo = opened(data)
     mosaic = denoise.denoise_raw(photo, unchanged, photo.noise or [PROFILE] * 4)
-    return written(Negative(photo, *raw.stored(photo, mosaic, photo.noise or [PROFILE] * 4)), notes)
+    return written(Negative(photo, *development.stored(photo, mosaic, photo.noise or [PROFILE] * 4)), notes)
 
 
 def written(negative: Negative, notes: list[str] | None = None, history: str = "photofix 1.0 denoise") -> bytes:
@@ -66,7 +66,7 @@ def softened(data: bytes) -> Negative:
     """A negative whose samples all have fractions of sensor numbers."""
     photo = opened(data)
     mosaic = photo.mosaic.astype(np.float32) * 0.9 + 0.1 * photo.black[0]
-    return Negative(photo, *raw.stored(photo, mosaic, [(1e-3, 0.0)] * 4))
+    return Negative(photo, *development.stored(photo, mosaic, [(1e-3, 0.0)] * 4))
 
 
 def sensor(data: bytes) -> np.ndarray:
@@ -195,13 +195,13 @@ def test_steps_are_no_finer_than_noise_asks_for() -> None:
     mosaic = photo.mosaic * np.float32(0.99)
     span = photo.white - photo.black[0]
     for sigma, expected in ((0.1, 4), (1.2, 2), (2.5, 1)):
-        assert raw.stored(photo, mosaic, [(1e-3, (sigma / span) ** 2)] * 4)[1] == expected
+        assert development.stored(photo, mosaic, [(1e-3, (sigma / span) ** 2)] * 4)[1] == expected
 
 
 def test_nothing_gets_brighter_than_the_brightest_sample() -> None:
     """LibRaw stretches to it."""
     photo = opened(cfa_dng(scene(top=3600)))
-    samples, scale = raw.stored(photo, photo.mosaic * np.float32(1.1), [PROFILE] * 4)
+    samples, scale = development.stored(photo, photo.mosaic * np.float32(1.1), [PROFILE] * 4)
     assert samples.max() == scale * photo.mosaic.max()
 
 
@@ -238,7 +238,7 @@ def test_noise_profile_says_what_is_left(strength: float) -> None:
     left = denoise.noise_left(photo, mosaic, photo.noise, strength)
     expected = (1 - strength) ** 2 + (2 * strength - strength**2) * 0.19  # 1 - 0.9^2: not orthogonal here
     assert left[0][0] / shot == pytest.approx(expected, abs=0.03)
-    samples, scale = raw.stored(photo, mosaic, photo.noise)
+    samples, scale = development.stored(photo, mosaic, photo.noise)
     again = opened(written(Negative(photo, samples, scale, noise=left))).noise
     assert again is not None
     assert again[3] == pytest.approx(left[3])
@@ -512,6 +512,15 @@ def test_crops_of_linear_dngs_count_from_what_is_there(
     assert (*found[50719].value[::2], *found[50720].value[::2]) == expected
 
 
+@pytest.mark.parametrize(("origin", "size"), [((79, 4), (60, 50)), ((2, 4), (0, 50)), ((2, 4), (60,))])
+def test_crops_of_nothing_are_left_out(origin: tuple[int, ...], size: tuple[int, ...]) -> None:
+    tags = ((50719, "H", 2, origin, True), (50720, "H", len(size), size, True))
+    photo = opened(cfa_dng(scene(), Calibration(active_area=(3, 5, 60, 80), of_samples=tags)))
+    found = raw_tags(written(Negative(photo, photo.mosaic, linear=True)))
+    assert 50719 not in found
+    assert 50720 not in found
+
+
 def as_linear(data: bytes) -> Negative:
     """The negative of a file without a Bayer mosaic, nothing changed."""
     photo = read_raw(data, "source.dng")
@@ -594,7 +603,7 @@ def test_camera_makers_files_become_dngs(
     again = opened(copy)
     assert np.array_equal(again.mosaic, photo.mosaic)
     assert (again.pattern, again.black, again.white, again.iso) == (photo.pattern, photo.black, photo.white, 3200)
-    difference = np.abs(raw.develop(photo, photo.mosaic).pixels.astype(int) - libraw(copy))
+    difference = np.abs(development.develop(photo, photo.mosaic).pixels.astype(int) - libraw(copy))
     assert difference.max() <= 1
     path = tmp_path / "copy.dng"
     path.write_bytes(copy)

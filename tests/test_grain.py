@@ -10,7 +10,7 @@ import pytest
 from dng import Calibration, cfa_dng
 
 import photofix
-from photofix import color, grain, raw
+from photofix import color, development, grain, raw
 from photofix.noise import SigmaAt, profile_for_iso
 from photofix.photo import Photo, RawPhoto
 from photofix.tasks import denoise
@@ -91,7 +91,7 @@ def test_developed_mosaics_keep_luminance_noise_and_lose_color_noise(level: floa
     mosaics = {keep: denoise.denoise_raw(photo, smoothed, [profile] * 4, keep_grain=keep) for keep in (0.0, 0.5, 1.0)}
     assert np.array_equal(mosaics[0.0], denoise.denoise_raw(photo, smoothed, [profile] * 4))
     before, *after = (
-        luminance_and_color(color.srgb_to_linear(raw.develop(photo, samples).pixels / 65535))
+        luminance_and_color(color.srgb_to_linear(development.develop(photo, samples).pixels / 65535))
         for samples in (photo.mosaic, *mosaics.values())
     )
     found = dict(zip(mosaics, after, strict=True))

@@ -15,10 +15,13 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from photofix import mosaic
+from photofix.development import develop, srgb_profile
 from photofix.errors import ReadError
 from photofix.kinds import BAYER_PATTERNS
+from photofix.libraw import DevelopSettings
+from photofix.libraw import opened as open_in_libraw
 from photofix.photo import Photo, RawPhoto
-from photofix.raw import DevelopSettings, develop, read_raw, srgb_profile
+from photofix.raw import read_raw
 
 SAMPLE = Path(__file__).resolve().parents[1] / "samples" / "noisy.dng"
 XTRANS = "GBGGRGRGRBGBGBGGRGGRGGBGBGBRGRGRGGBG"
@@ -333,3 +336,10 @@ def test_sample_is_what_it_says() -> None:
     assert photo.noise is not None
     assert photo.noise[0] == pytest.approx((0.0016, 4.33e-6), rel=0.01)
     assert np.array_equal(develop(photo, photo.mosaic).pixels, libraw(SAMPLE.read_bytes()))
+
+
+def test_a_mosaic_that_rawpy_does_not_know_is_refused() -> None:
+    """Some cameras' have periods that it raises this error for, as soon as it is asked for the pattern."""
+    whole = open_in_libraw(cfa_dng(scene()), "odd.dng")
+    with pytest.raises(ReadError, match="a mosaic that rawpy does not know"), whole:
+        raise NotImplementedError("filters: 97")

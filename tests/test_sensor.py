@@ -11,6 +11,7 @@ import pytest
 from dng import Calibration, cfa_dng
 
 from photofix import raw
+from photofix.development import develop
 from photofix.noise import profile_for_iso
 from photofix.photo import RawPhoto
 from photofix.sensor import Flaws, black_drift, heal
@@ -243,4 +244,4 @@ def test_a_file_without_flaws_develops_as_libraw_does(iso: int) -> None:
     photo = raw.read_raw(cfa_dng(sensed(scene(), iso), Calibration(black=(BLACK,), white=WHITE)), "test.dng")
     assert isinstance(photo, RawPhoto)
     result, _ = heal(photo, [profile_for_iso(iso)] * 4)
-    assert np.array_equal(raw.develop(photo, result.mosaic).pixels, raw.develop(photo, photo.mosaic).pixels)
+    assert np.array_equal(develop(photo, result.mosaic).pixels, develop(photo, photo.mosaic).pixels)

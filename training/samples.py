@@ -19,10 +19,11 @@ from PIL import ExifTags, Image
 
 import degrade
 from degrade import Camera
+from photofix.development import develop
 from photofix.metadata import add_exif_to_tiff
 from photofix.noise import profile_for_iso
 from photofix.photo import RawPhoto
-from photofix.raw import develop, read_raw
+from photofix.raw import read_raw
 
 ISO = 6400
 BLACK, WHITE = 256, 4095

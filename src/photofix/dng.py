@@ -275,16 +275,20 @@ def _set_levels(raw: Directory, samples: np.ndarray, scale: int, known: Calibrat
 
 def _crop_to_active(raw: Directory, known: Calibration) -> None:
     """The default crop counts from the active area, which is all that demosaiced samples have; LibRaw may begin it a
-    row or column later, to begin with a whole pattern."""
+    row or column later, to begin with a whole pattern. One that lies outside of it is a mistake, and is left out."""
     area, origin, size = (raw.get(tag) for tag in (_ACTIVE_AREA, _CROP_ORIGIN, _CROP_SIZE))
     if not (isinstance(area, tuple) and isinstance(origin, tuple) and isinstance(size, tuple)):
         return
     top, left, bottom, right = known.active
-    down, across = (ours - theirs for ours, theirs in zip((top, left), _values(area)[:2], strict=True))
-    starts = [place - shift for place, shift in zip(_values(origin), (across, down), strict=True)]
-    ends = [start + length for start, length in zip(starts, _values(size), strict=True)]
+    # Numbers that a damaged file lacks leave nothing to compare, and so no crop.
+    shifts = [ours - theirs for ours, theirs in zip((top, left), _values(area), strict=False)][::-1]
+    starts = [place - shift for place, shift in zip(_values(origin), shifts, strict=False)]
+    ends = [start + length for start, length in zip(starts, _values(size), strict=False)]
     starts = [max(0.0, start) for start in starts]
-    ends = [min(end, limit) for end, limit in zip(ends, (right - left, bottom - top), strict=True)]
+    ends = [min(end, limit) for end, limit in zip(ends, (right - left, bottom - top), strict=False)]
+    if len(ends) < 2 or any(end <= start for start, end in zip(starts, ends, strict=True)):
+        del raw[_CROP_ORIGIN], raw[_CROP_SIZE]
+        return
     raw[_CROP_ORIGIN] = _rationals(starts, _RATIONAL)
     raw[_CROP_SIZE] = _rationals([end - start for start, end in zip(starts, ends, strict=True)], _RATIONAL)
 

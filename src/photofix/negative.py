@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from photofix.development import fix_levels, headroom, replace_mosaic
 from photofix.errors import ReadError, WriteError
+from photofix.libraw import SRGB_CURVE, opened, white_balance
 from photofix.photo import Negative, Photo, RawPhoto
-from photofix.raw import SRGB_CURVE, fix_levels, headroom, opened, replace_mosaic, white_balance
 
 if TYPE_CHECKING:
     import rawpy

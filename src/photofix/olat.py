@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from photofix import raw
+from photofix import development
 from photofix.color import light_of, light_of_hex
 from photofix.environment import direction
 from photofix.errors import UsageError
@@ -101,7 +101,7 @@ def _frame(path: Path, linear: bool) -> tuple[Frame, tuple[float, ...]]:
     if not isinstance(photo, RawPhoto):
         return Frame(photo, linear, None), (1.0, 1.0, 1.0)
     # The same number becomes white in all of them, whatever the brightest of each is.
-    developed, lost = raw.develop_light(photo, photo.mosaic, photo.white - min(photo.black))
+    developed, lost = development.develop_light(photo, photo.mosaic, photo.white - min(photo.black))
     return Frame(developed, False, lost), photo.balance
 
 

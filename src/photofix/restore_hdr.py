@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from photofix import brackets, noise, radiance, raw, response, sensor
+from photofix import brackets, development, noise, radiance, response, sensor
 from photofix.brackets import Bracket
 from photofix.errors import BurstError
 from photofix.job import Restored, Settings
@@ -103,7 +103,7 @@ def _quiet_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> Ph
     profiles = noise_profile(photo, models.settings.iso, models.settings.noise)
     healed = sensor.heal(photo, profiles)[0] if models.settings.heal else photo
     mosaic = denoise.denoise_raw(healed, models.helper("denoise", True), profiles, 1.0, progress)
-    return raw.develop_light(photo, mosaic, raw.clipping_level([photo]))[0]
+    return development.develop_light(photo, mosaic, development.clipping_level([photo]))[0]
 
 
 def _three(picture: np.ndarray) -> np.ndarray:
@@ -115,12 +115,12 @@ def _developed(photos: Sequence[Photo | RawPhoto], settings: Settings) -> tuple[
     mosaics = [photo for photo in photos if isinstance(photo, RawPhoto)]
     if not mosaics:
         return [photo for photo in photos if isinstance(photo, Photo)], [None] * len(photos)
-    top = raw.clipping_level(mosaics)
+    top = development.clipping_level(mosaics)
     pairs = []
     for photo in mosaics:
         profiles = noise_profile(photo, settings.iso, settings.noise)
         healed = sensor.heal(photo, profiles)[0] if settings.heal else photo
-        pairs.append(raw.develop_light(photo, healed.mosaic, top))
+        pairs.append(development.develop_light(photo, healed.mosaic, top))
     return [developed for developed, _ in pairs], [clipped for _, clipped in pairs]
 
 

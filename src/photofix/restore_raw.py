@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from photofix import negative, noise, raw, sensor
+from photofix import development, libraw, negative, noise, sensor
 from photofix.errors import UsageError
 from photofix.job import Auto, Restored, Roi, Settings
 from photofix.models import Models
@@ -30,7 +30,7 @@ def restore_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> R
     healed, flaws = sensor.heal(photo, profiles) if heal else (photo, sensor.Flaws())
     mosaic = denoise.denoise_raw(healed, network, profiles, settings.strength, progress, settings.keep_grain)
     left = _left(photo, profiles)
-    shown = _finished(photo, *raw.stored(photo, mosaic, left), left, settings)
+    shown = _finished(photo, *development.stored(photo, mosaic, left), left, settings)
     if settings.sigma != "auto" and settings.task == "denoise":
         notes.append("--sigma is for finished pictures; for RAW give --iso or --noise")
     height, width = photo.mosaic.shape
@@ -77,7 +77,7 @@ def unrestored(photo: Photo | RawPhoto, settings: Settings) -> Photo | Negative:
     if not isinstance(photo, RawPhoto):
         return cropped(exposed(photo, settings), settings.roi)
     profiles = _left(photo, noise_profile(photo, settings.iso, settings.noise))
-    return _finished(photo, *raw.stored(photo, photo.mosaic, profiles), profiles, settings)
+    return _finished(photo, *development.stored(photo, photo.mosaic, profiles), profiles, settings)
 
 
 def _left(photo: RawPhoto, profiles: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
@@ -107,9 +107,9 @@ def _wanted(photo: RawPhoto, roi: Roi | None) -> Part | None:
     """What of a mosaic's planes the region needs: the network runs over the tiles there, and LibRaw over all."""
     if roi is None or photo.aspect != 1:
         return None
-    check_region(roi, *raw.upright_size(photo))
+    check_region(roi, *development.upright_size(photo))
     rows, columns = slice(roi.y, roi.y + roi.height), slice(roi.x, roi.x + roi.width)
-    return part_of_planes(photo.pattern, *raw.decisive(photo, rows, columns))
+    return part_of_planes(photo.pattern, *development.decisive(photo, rows, columns))
 
 
 def noise_profile(
@@ -157,4 +157,4 @@ def developed(photo: RawPhoto, settings: Settings) -> Photo:
 
 
 def _developed(photo: RawPhoto, mosaic: np.ndarray, settings: Settings) -> Photo:
-    return raw.develop(photo, mosaic, raw.DevelopSettings(exposure=settings.exposure))
+    return development.develop(photo, mosaic, libraw.DevelopSettings(exposure=settings.exposure))

@@ -48,12 +48,12 @@ def _check_output(picture: Path | None, inputs: tuple[Path, Path], overwrite: bo
 
 
 def _read(path: Path) -> Photo:
-    from photofix import raw
+    from photofix import development
     from photofix.photo import RawPhoto
     from photofix.read import read
 
     photo = read(path)
-    return raw.develop(photo, photo.mosaic) if isinstance(photo, RawPhoto) else photo
+    return development.develop(photo, photo.mosaic) if isinstance(photo, RawPhoto) else photo
 
 
 def _save_sheet(pixels: np.ndarray, path: Path) -> None:
