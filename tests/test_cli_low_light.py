@@ -19,6 +19,7 @@ from photofix.errors import PhotofixError
 from photofix.photo import Photo
 from photofix.raw import read_raw
 from photofix.read import read
+from photofix.tasks.low_light import camera_curve
 from photofix.write import write
 from pictures import photo
 
@@ -130,6 +131,15 @@ def test_raw_becomes_a_bright_picture() -> None:
     assert low_light("night.dng", "told.png", "--exposure", str(facts["exposure"]), "-q")[0] == 0
     np.testing.assert_allclose(pixels("told.png") / 65535, after / 65535, atol=0.01)
     assert not isinstance(before, Photo)
+
+
+def test_raw_comes_back_as_a_camera_would_show_it() -> None:
+    signal = color.srgb_to_linear(np.kron(night()[:, :, 1] / 255, np.ones((2, 2)))) * 8
+    Path("day.dng").write_bytes(cfa_dng(np.rint(256 + signal.clip(0, 1) * 3839).astype(np.uint16), Calibration()))
+    assert CliRunner().invoke(app, ["denoise", "day.dng", "day.png", "--strength", "0", "-q"]).exit_code == 0
+    assert low_light("night.dng", "told.png", "--exposure", "3", "-q")[0] == 0
+    wrong = pixels("told.png") / 65535 - camera_curve(pixels("day.png") / 65535)
+    assert np.sqrt(np.mean(wrong**2)) < 0.03
 
 
 def test_raw_without_strength_is_the_plain_development() -> None:

@@ -91,6 +91,15 @@ def test_next_to_an_edge_nothing_glows() -> None:
     assert outside.min() > 0.8 * wall
 
 
+@pytest.mark.parametrize("encoding", ["srgb", "linear"])
+def test_a_camera_s_curve_is_put_on_what_is_seen(encoding: str) -> None:
+    seen = np.uint16([0, 16384, 32768, 65535]).reshape(1, 4, 1)
+    linear = np.rint(color.srgb_to_linear(seen / 65535) * 65535).astype(np.uint16)
+    curved = low_light.curved(Photo(seen if encoding == "srgb" else linear, encoding)).pixels
+    shown = curved / 65535 if encoding == "srgb" else color.linear_to_srgb(curved / 65535)
+    np.testing.assert_allclose(shown[0, :, 0], [0, 0.15625, 0.5, 1], atol=1e-3)
+
+
 def test_a_share_of_the_change_is_made_at_the_input_s_depth() -> None:
     before = photo("uint8", 3)
     after = replace(before, pixels=np.full(before.pixels.shape, 65535, np.uint16))
@@ -117,11 +126,11 @@ def test_the_network_answers_in_stops_around_the_exposure() -> None:
     torch.nn.init.zeros_(network.tail.weight)
     torch.nn.init.zeros_(network.tail.bias)
     light = torch.rand(2, 3, SIDE, SIDE)
-    stops = network(light, torch.tensor([[2.5, 0.0], [-1.0, 1.0]]))
+    stops = network(light, torch.tensor([[2.5], [-1.0]]))
     assert stops.shape == (2, 3, 48, 48)
     assert (stops[0] == 2.5).all()
     assert (stops[1] == -1).all()
-    assert network(light).shape == (2, 1)
+    assert network(light).shape == (2, 2)
 
 
 @pytest.mark.parametrize("level", [4, 16])

@@ -142,16 +142,15 @@ class Model:
             progress(planes[0].size)
         return np.asarray(answer[:, 0].cpu().numpy())
 
-    def wanted_exposure(self, light: np.ndarray) -> float:
-        """Stops that a picture made small, (S, S, 3) in linear light, lacks; for a network that says such a thing."""
-        return float(self._run(self._picture(light)))
+    def wanted_exposure(self, light: np.ndarray) -> tuple[float, float]:
+        """For a network that says such a thing, of a picture made small, (S, S, 3) in linear light: the stops that it
+        lacks, and the logarithm of the odds that it lacks any."""
+        stops, odds = self._run(self._picture(light))[0].tolist()
+        return stops, odds
 
-    def stops(self, light: np.ndarray, exposure: float, flat: bool = False) -> np.ndarray:
-        """By how much such a network brightens each place of it for an exposure in stops: (h, w, 3) float32.
-
-        flat: the picture has come from a sensor without a camera's tone curve.
-        """
-        wanted = torch.tensor([[exposure, flat]], dtype=torch.float32, device=self.place.device)
+    def stops(self, light: np.ndarray, exposure: float) -> np.ndarray:
+        """By how much such a network brightens each place of it for an exposure in stops: (h, w, 3) float32."""
+        wanted = torch.tensor([[exposure]], dtype=torch.float32, device=self.place.device)
         return np.asarray(self._run(self._picture(light), wanted)[0].permute(1, 2, 0).float().cpu().numpy())
 
     def _picture(self, light: np.ndarray) -> Tensor:

@@ -59,28 +59,34 @@ def _lifted(photo: Photo, before: float, network: Model, models: Models, progres
     facts = facts_of(network, photo.pixels.shape, None) | {"exposure": round(exposure + before, 2)}
     if note or not settings.strength:
         return Restored(noted(untouched, [note] if note else []), facts)
-    how = _plan(shrunk, exposure, network, photo.format == "raw", settings)
-    noisy = low_light.evened(photo, exposure, part)
+    how = _plan(shrunk, exposure, before, network, settings)
     notes: list[str] = []
     denoiser = replace(models.helper("denoise"), note=notes.append)
-    levels = models.helper("noise-level").levels(noisy.seen, CELL, progress)
-    level = denoise.smooth(levels, CELL)
+    quiet, sigma = _quiet(low_light.evened(photo, exposure, part), denoiser, models.helper("noise-level"), progress)
+    lifted = low_light.lift(photo, how, part, quiet)
+    if photo.format == "raw":  # developed without a camera's curve
+        lifted = low_light.curved(lifted)
+    finished = low_light.blended(untouched, lifted, settings.strength)
+    return Restored(noted(finished, notes), facts | {"sigma": round(sigma * 255, 2)})
+
+
+def _quiet(
+    noisy: low_light.Quiet, denoiser: Model, judge: Model, progress: Progress | None
+) -> tuple[low_light.Quiet, float]:
+    """Without its noise; and how strong that typically was."""
+    level = denoise.smooth(judge.levels(noisy.seen, CELL, progress), CELL)
     level = replace(level, levels=low_light.agreed(noisy, level.levels))
-    quiet = replace(noisy, clean=denoise.denoise(Photo(noisy.seen), denoiser, level.sigma(), progress=progress).pixels)
-    finished = low_light.blended(untouched, low_light.lift(photo, how, part, quiet), settings.strength)
-    return Restored(noted(finished, notes), facts | {"sigma": round(level.typical * 255, 2)})
+    clean = denoise.denoise(Photo(noisy.seen), denoiser, level.sigma(), progress=progress).pixels
+    return replace(noisy, clean=clean), level.typical
 
 
-def _plan(shrunk: np.ndarray, exposure: float, network: Model, flat: bool, settings: Settings) -> low_light.Plan:
-    """flat: LibRaw has developed it, without a camera's curve; the network then gives it one."""
-    stops = network.stops(shrunk, exposure, flat)
-    if flat:
-        return low_light.plan(shrunk, stops, exposure)
+def _plan(shrunk: np.ndarray, exposure: float, before: float, network: Model, settings: Settings) -> low_light.Plan:
+    stops = network.stops(shrunk, exposure)
     auto = settings.lift.exposure == "auto"
     if not auto:
         stops = low_light.restrained(shrunk, stops, exposure)
     # What is bright is left alone: nothing becomes darker, unless that is asked for.
-    return replace(low_light.plan(shrunk, stops, exposure), least=min(exposure, 0.0), to_white=auto)
+    return replace(low_light.plan(shrunk, stops, exposure), least=min(exposure, -before), to_white=auto)
 
 
 def _exposure(shrunk: np.ndarray, before: float, network: Model, settings: Settings) -> tuple[float, str]:
@@ -90,8 +96,9 @@ def _exposure(shrunk: np.ndarray, before: float, network: Model, settings: Setti
     given = settings.lift.exposure
     if given != "auto":
         return given - before, ""
-    lacks = network.wanted_exposure(shrunk)
-    return (lacks, "") if lacks + before > low_light.LEAST else (-before, _ENOUGH)
+    # Asked of the picture as dark as it was: that tells, too.
+    lacks, odds = network.wanted_exposure(shrunk * np.float32(2**-before))
+    return (lacks - before, "") if lacks + low_light.TRUST * odds > low_light.LEAST else (-before, _ENOUGH)
 
 
 def _headroom(photo: RawPhoto) -> float:

@@ -32,7 +32,7 @@ class Tone(nn.Module):
         super().__init__()
         fine, middle, coarse = widths
         self.judge = _Judge(exposure_width)
-        self.head = nn.Conv2d(8 * FOLD**2, fine, 3, padding=1)
+        self.head = nn.Conv2d(7 * FOLD**2, fine, 3, padding=1)
         self.before = nn.ModuleList((_Block(fine), _Block(middle)))
         self.downs = nn.ModuleList((nn.Conv2d(fine, middle, 2, 2), nn.Conv2d(middle, coarse, 2, 2)))
         self.inner = nn.ModuleList((_Block(coarse), _Block(coarse)))
@@ -44,22 +44,22 @@ class Tone(nn.Module):
     def forward(self, light: Tensor, exposure: Tensor | None = None) -> Tensor:
         """Stops (N, 3, 48, 48) by which each place of a picture in linear light (N, 3, 144, 144) is brightened.
 
-        exposure, (N, 2): the stops that are wanted (an answer of so many everywhere multiplies the picture by one
-        number), and 1 where the picture comes from a sensor without a camera's tone curve, else 0. Without exposure the
-        answer is the stops (N, 1) that the picture lacks, about 0 for a good one.
+        exposure, (N, 1): the stops that are wanted; an answer of so many everywhere multiplies the picture by one
+        number. Without exposure the answer, (N, 2), is the stops that the picture lacks, about 0 for a good one, and
+        the logarithm of the odds that it lacks any: some photos are dark on purpose.
         """
         stops = (light.float().clamp(min=0) + FLOOR).log2()
         if exposure is None:
             wanted: Tensor = self.judge(stops.to(light.dtype))
             return wanted
-        lifted = stops + exposure.float()[:, :1, None, None]
+        lifted = stops + exposure.float()[:, :, None, None]
         # Stops show shadows, and the picture as it would look shows the rest; what passes white shows as more than 1.
         shown = torch.cat([lifted / 8, lifted.exp2().clamp(max=4) ** 0.45], 1)
-        scaled = exposure.float() / exposure.new_tensor([8, 1])
-        planes = scaled[:, :, None, None].expand(-1, 2, *light.shape[2:])
-        folded = functional.pixel_unshuffle(torch.cat([shown, planes], 1).to(light.dtype), FOLD)
-        change = self._change(self.head(folded), scaled[:, :1])
-        return exposure[:, :1, None, None] + change
+        scaled = exposure.float() / 8
+        plane = scaled[:, :, None, None].expand(-1, 1, *light.shape[2:])
+        folded = functional.pixel_unshuffle(torch.cat([shown, plane], 1).to(light.dtype), FOLD)
+        change = self._change(self.head(folded), scaled)
+        return exposure[:, :, None, None] + change
 
     def _change(self, features: Tensor, exposure: Tensor) -> Tensor:
         """Stops (N, 3, 48, 48) to add to the exposure."""
@@ -79,7 +79,7 @@ class Tone(nn.Module):
 
 
 class _Judge(nn.Module):
-    """Stops that a picture lacks."""
+    """Stops that a picture lacks, and the odds that it does."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -87,13 +87,14 @@ class _Judge(nn.Module):
         self.downs = nn.ModuleList(nn.Conv2d(width, width, 2, 2) for _ in range(3))
         self.blocks = nn.ModuleList(_Block(width) for _ in range(3))
         self.say = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 1))
+        self.doubt = nn.Sequential(nn.Linear(2 * width, width // 2), nn.ReLU(), nn.Linear(width // 2, 1))
 
     def forward(self, stops: Tensor) -> Tensor:
         features = self.head(functional.pixel_unshuffle(stops / 8, FOLD))
         for block, down in zip(self.blocks, self.downs, strict=True):
             features = down(block(features))
-        wanted: Tensor = self.say(torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1))
-        return wanted * 4
+        known = torch.cat([features.mean((2, 3)), features.amax((2, 3))], 1)
+        return torch.cat([self.say(known) * 4, self.doubt(known)], 1)
 
 
 class _Block(nn.Module):
