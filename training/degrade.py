@@ -7,7 +7,7 @@ add shot and read noise, develop again; here the second development also sharpen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -140,6 +140,69 @@ def camera_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray
     return compress(np.clip(observed, 0, 1), rng), np.clip(target, 0, 1)
 
 
+def grain_pair(photo: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A photo with noise of any grain, as it comes out of cameras unlike those of camera_pair, and the same without.
+
+    Every camera has a noise reduction of its own; no two leave the same spectrum. An estimator that has seen one kind
+    reads the noise's strength from the octave that is easiest to read, and misses all other kinds.
+    """
+    if rng.random() < 0.5:
+        photo = dim(photo, rng)
+    if rng.random() < 0.7:
+        photo = soften(photo, rng)
+    look = _any_look(rng)
+    color = np.float32(np.exp(rng.uniform(np.log(0.03), 0)))
+    noise: np.ndarray = rng.normal(0, 1, photo.shape).astype(np.float32)
+    luminance = (noise @ LUMINANCE)[:, :, None]
+    noise = luminance + color * (noise - luminance)
+    # Brighter places may have more noise or less: the sensor gives them more, gamma and tone curve take most of it.
+    curve = np.exp(rng.normal(0, 0.35, 4))
+    noise *= np.interp(photo @ LUMINANCE, np.linspace(0, 1, 4), curve).astype(np.float32)[:, :, None]
+    noise = look.sharpen(look.reduce_noise(noise, photo))
+    noise *= np.float32((0.5 + 45 * rng.random() ** 2.5) / 255 / coarse_deviation(noise))
+    clean = look.sharpen(photo)
+    return compress(np.clip(clean + noise, 0, 1), rng), np.clip(clean, 0, 1)
+
+
+def stranger_pair(photo: np.ndarray, rng: np.random.Generator, frames: int = 16) -> tuple[np.ndarray, np.ndarray]:
+    """A photo out of a camera that is for measuring only, and the mean of many, as photos of a tripod give it.
+
+    Its noise reduction is none of those that are trained on: a bilateral filter (Tomasi and Manduchi 1998) or non-local
+    means (Buades et al. 2005) of the developed picture, and a median over its color. What is left depends on the scene.
+    """
+    photo = soften(dim(photo, rng) if rng.random() < 0.5 else photo, rng)
+    camera = draw_camera(rng, (2e-4, 6e-3))
+    signal = mosaic(to_camera(photo, camera))
+    look = replace(_draw_look(rng), sharpening=rng.uniform(0, 0.8))
+    patchwise, strength, seed = rng.random() < 0.5, rng.uniform(0.5, 1.5), int(rng.integers(2**31))
+    developed = [
+        look.develop(_demosaic(sense(signal, camera, rng), cv2.COLOR_BayerRGGB2BGR_EA), camera) for _ in range(frames)
+    ]
+    strength *= float(np.std(developed[0] - developed[1])) / 2**0.5
+    quiet = [look.sharpen(_quieted(picture, strength, patchwise)) for picture in developed]
+    # All JPEGs are of the same quality.
+    files = [compress(np.clip(picture, 0, 1), np.random.default_rng(seed)) for picture in quiet]
+    return files[0], np.asarray(np.mean(files, axis=0, dtype=np.float32))
+
+
+def _quieted(picture: np.ndarray, strength: float, patchwise: bool) -> np.ndarray:
+    """strength: the deviation, with white at 1, up to which differences are taken for noise."""
+    if patchwise:
+        levels = np.rint(picture.clip(0, 1) * 255).astype(np.uint8)
+        levels = cv2.fastNlMeansDenoisingColored(levels, None, 255 * strength, 510 * strength, 3, 11)
+        quiet = levels.astype(np.float32) / 255
+    else:
+        quiet = cv2.bilateralFilter(picture, 7, 2 * strength, 2)
+    luminance, rest = (quiet @ LUMINANCE)[:, :, None], quiet - (quiet @ LUMINANCE)[:, :, None]
+    return luminance + cv2.medianBlur(rest, 5)
+
+
+def coarse_deviation(noise: np.ndarray) -> float:
+    """The sigma of white noise that is as strong as (H, W, 3) noise is at four pixels."""
+    means = cv2.resize(noise, (noise.shape[1] // 4, noise.shape[0] // 4), interpolation=cv2.INTER_AREA)
+    return 4 * float(np.sqrt(np.mean(np.square(means))))
+
+
 def dim(photo: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """A photo as dull and dark as it is where cameras are noisy: indoors, on gray days, in the evening."""
     flat = photo.mean(axis=(0, 1)) + rng.uniform(0.3, 1) * (photo - photo.mean(axis=(0, 1)))
@@ -212,6 +275,20 @@ def _draw_look(rng: np.random.Generator) -> _Look:
         chroma=chroma if quieted else Quieting(1, 1),
         near_edges=rng.uniform(0, 1) if quieted and rng.random() < 0.5 else 0.0,
         sharpening=rng.uniform(0.2, 1.2) if rng.random() < 0.5 else 0.0,
+    )
+
+
+def _any_look(rng: np.random.Generator) -> _Look:
+    """Noise reduction of any strength and reach, in most cameras one that spares edges and texture."""
+    luminance, chroma = (
+        Quieting(float(np.exp(rng.uniform(np.log(0.01), 0))), octaves=rng.uniform(1.5, 6)) for _ in range(2)
+    )
+    return _Look(
+        tone=0.0,
+        luminance=luminance if rng.random() < 0.85 else Quieting(1, 1),
+        chroma=chroma,
+        near_edges=rng.uniform(0, 1) if rng.random() < 0.7 else 0.0,
+        sharpening=rng.uniform(0.1, 1.0) if rng.random() < 0.5 else 0.0,
     )
 
 

@@ -14,9 +14,13 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
-from photofix.networks.level import Level
+import degrade
+import photos
+from photofix.networks.level import CELL, Level
 from photofix.networks.unet import UNet
+from photofix.tasks.denoise import UNSEEN
 from train import Patches, Recipe, coarse_level
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -66,28 +70,90 @@ def psnr(network: nn.Module, samples: list[Sample]) -> float:
     return float(np.mean(found))
 
 
-def missed(network: nn.Module, samples: list[Sample]) -> tuple[float, float]:
-    """By which factor, as a mean of logarithms, the noise level is missed: how far, and how far above."""
-    found = []
+def told(network: nn.Module, samples: list[Sample]) -> list[Sample]:
+    """The samples with what the network says of their noise, as users get it, in place of their levels."""
+    answered = []
     for noisy, clean, _ in samples:
-        truth = float(coarse_level(torch.from_numpy(noisy - clean)[None], noisy.shape[1]))
-        with torch.inference_mode():
-            answer = float(network(torch.from_numpy(noisy)[None]).square().mean().sqrt())
-        found.append(np.log((answer + 0.002) / (truth + 0.002)))
-    return float(np.mean(np.abs(found))), float(np.mean(found))
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            plane = told_plane(network(torch.from_numpy(noisy)[None]).float())[0].numpy()
+        answered.append((noisy, clean, plane if plane.max() >= UNSEEN else np.zeros_like(plane)))
+    return answered
+
+
+def told_plane(levels: Tensor) -> Tensor:
+    """What tasks.denoise makes of levels (N, 1, h, w): (N, 1, h * CELL, w * CELL), averaged with neighbours, smooth."""
+    around = functional.pad(levels, (2, 2, 2, 2), mode="replicate")
+    averaged = functional.avg_pool2d(around, 5, 1)
+    return functional.interpolate(averaged, scale_factor=CELL, mode="bilinear", align_corners=False)
+
+
+def missed(network: nn.Module, samples: list[Sample]) -> float:
+    """By which factor answers are above the noise that is there, as a mean of logarithms."""
+    planes = zip(told(network, samples), samples, strict=True)
+    ratios = [np.log((plane.mean() + 0.002) / (coarse(sample) + 0.002)) for (_, _, plane), sample in planes]
+    return float(np.mean(ratios))
+
+
+def coarse(sample: Sample) -> float:
+    noisy, clean, _ = sample
+    return float(coarse_level(torch.from_numpy(noisy - clean)[None], noisy.shape[1]))
+
+
+def best(network: nn.Module, samples: list[Sample]) -> list[Sample]:
+    """The samples with the one level, out of a ladder around the noise that is there, that makes the best picture."""
+    found = []
+    for sample in samples:
+        ladder = [np.float32(coarse(sample) * factor) for factor in (0.35, 0.5, 0.7, 1, 1.4, 2, 2.8)]
+        tries = [(sample[0], sample[1], np.full_like(sample[2], level)) for level in ladder]
+        found.append(max(tries, key=lambda one: psnr(network, [one])))
+    return found
 
 
 def compare_levels(recipe: Recipe, given: argparse.Namespace) -> None:
-    camera = draw(replace(recipe, camera_share=1), given.photos, given.count)
-    white = draw(replace(recipe, camera_share=0, soft_share=0), given.photos, given.count)
+    """PSNR of the denoiser on each kind of picture: told the noise that is there, answers, the best level."""
+    kinds = _kinds_of_noise(recipe, given)
+    denoiser = UNet().eval()
+    denoiser.load_state_dict({name: value.float() for name, value in load_file(given.denoiser).items()})
+    denoiser.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    known = {kind: [(n, c, np.full_like(p, coarse((n, c, p)))) for n, c, p in part] for kind, part in kinds.items()}
+    print("true", *(f"{kind} {psnr(denoiser, samples):.3f}" for kind, samples in known.items()), sep="  ", flush=True)
     for weights in given.weights:
         network = Level(**recipe.network).eval()  # type: ignore[arg-type]
         network.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
         shown = (
-            f"{kind} {far:.3f} ({above:+.3f})"
-            for kind, (far, above) in (("camera", missed(network, camera)), ("white", missed(network, white)))
+            f"{kind} {psnr(denoiser, told(network, samples)):.3f} ({missed(network, samples):+.3f})"
+            for kind, samples in kinds.items()
         )
-        print(weights.stem, *shown, sep="  ")
+        print(weights.stem, *shown, sep="  ", flush=True)
+    if given.best:
+        best_of = ((kind, psnr(denoiser, best(denoiser, samples))) for kind, samples in kinds.items())
+        print("best", *(f"{kind} {value:.3f}" for kind, value in best_of), sep="  ")
+
+
+def _kinds_of_noise(recipe: Recipe, given: argparse.Namespace) -> dict[str, list[Sample]]:
+    def drawn(**changes: float) -> list[Sample]:
+        return draw(replace(recipe, **changes), given.photos, given.count)  # type: ignore[arg-type]
+
+    plain = drawn(camera_share=0, soft_share=0, shrunk_share=0)
+    kinds = {
+        "camera": drawn(camera_share=1, grain_share=0),
+        "grain": drawn(camera_share=1, grain_share=1),
+        "stranger": strangers(given.photos, recipe.shards, given.count // 2),
+    }
+    kinds |= {f"white {sigma}": white_noise(plain, sigma) for sigma in (5, 15, 50)}
+    clean = white_noise(plain + drawn(camera_share=0, soft_share=1), 0)
+    return kinds | {"clean": clean, "drawn": white_noise(drawn(camera_share=0, drawing_share=1), 0)}
+
+
+def strangers(folder: Path, shards: list[str], count: int) -> list[Sample]:
+    """Patches out of cameras of a kind that nothing is trained on."""
+    rng, held_out = np.random.default_rng(3), photos.load(folder, shards, held_out=True)
+    areas, samples = photos.area_weights(held_out), []
+    for _ in range(count):
+        photo = photos.crop(held_out, areas, 192, rng).astype(np.float32) / 255
+        noisy, clean = (np.ascontiguousarray(part.transpose(2, 0, 1)) for part in degrade.stranger_pair(photo, rng))
+        samples.append((noisy, clean, np.zeros((1, 192, 192), np.float32)))
+    return samples
 
 
 def compare_pictures(recipe: Recipe, given: argparse.Namespace) -> None:
@@ -113,6 +179,8 @@ def main() -> None:
     parser.add_argument("weights", type=Path, nargs="+")
     parser.add_argument("--photos", type=Path, default=Path("../shared/data/photos"))
     parser.add_argument("--count", type=int, default=150)
+    parser.add_argument("--denoiser", type=Path, default=Path("../src/photofix/embedded/denoise.safetensors"))
+    parser.add_argument("--best", action="store_true", help="of noise levels: measure the best of a ladder, too")
     given = parser.parse_args()
     torch.set_num_threads(1)
     recipe = replace(Recipe(**tomllib.loads(given.recipe.read_text())), side=192, drawing_share=0)

@@ -66,6 +66,7 @@ class Recipe:
     warmup: float = 0.02  # of the minutes
     averaging: float = 0.999
     camera_share: float = 0.4  # of RGB patches; the others get white Gaussian noise
+    grain_share: float = 0.0  # of the camera's patches: noise of any grain in place of that camera's
     soft_share: float = 0.15  # of patches with white noise: seen as soft as a full-size sensor sees them
     shrunk_share: float = 0.0  # of patches with white noise: seen as sharp as a picture made smaller is
     drawing_share: float = 0.04  # of patches: what no camera took, such as screenshots and scanned print
@@ -138,7 +139,9 @@ class Patches(IterableDataset[tuple[np.ndarray, np.ndarray, np.ndarray]]):
     def _rgb(self, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         side = self.recipe.side
         if rng.random() < self.recipe.camera_share:
-            noisy, clean = degrade.camera_pair(self._crop(256 if rng.random() < 0.1 else side, rng), rng)
+            grainy = self.recipe.grain_share > 0 and rng.random() < self.recipe.grain_share
+            pair = degrade.grain_pair if grainy else degrade.camera_pair
+            noisy, clean = pair(self._crop(256 if rng.random() < 0.1 else side, rng), rng)
             noisy, clean = (_corner(picture, side) for picture in (noisy, clean))
             level = self._told(noisy, clean, rng)
         else:
