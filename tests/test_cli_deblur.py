@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 import torch
 from dng import cfa_dng
+from test_found_blur import shown, spread
+from test_kernel_search import flat_scene
 from typer.testing import CliRunner
 
-from photofix import model, weights
+from photofix import model, psf, weights
 from photofix.cli import app, status_of
 from photofix.errors import PhotofixError
 from photofix.photo import Photo
@@ -70,14 +72,27 @@ def test_a_picture_of_a_kernel_is_undone(method: str) -> None:
 
 
 def test_a_blur_is_found_undone_and_drawn() -> None:
-    words = ("soft.png", "out.png", "--psf", "auto", "--show-psf", "psf.png", "--json", "facts.json", "--sigma", "1")
+    write(shown(spread(flat_scene(), psf.parse("0,-6;4,1;7,5"))), Path("shaken.png"))
+    words = ("shaken.png", "out.png", "--psf", "auto", "--show-psf", "psf.png", "--json", "facts.json", "--sigma", "1")
     status, _, message = deblur(*words)
     assert status == 0, message
     height, width = cv2.imread("psf.png", cv2.IMREAD_UNCHANGED).shape
-    assert json.loads(Path("facts.json").read_text())["psf"] == f"{width} x {height}"
-    assert deblur("soft.png", "again.png", "--psf", "psf.png", "-q")[0] == 0
-    soft, out = (read(Path(name)) for name in ("soft.png", "out.png"))
+    kernel = [int(side) for side in json.loads(Path("facts.json").read_text())["psf"].split(" x ")]
+    assert 7 <= width <= kernel[0]  # A margin of next to nothing is not drawn.
+    assert 7 <= height <= kernel[1]
+    assert deblur("shaken.png", "again.png", "--psf", "psf.png", "-q")[0] == 0
+    soft, out = (read(Path(name)) for name in ("shaken.png", "out.png"))
     assert not np.array_equal(soft.pixels, out.pixels)  # type: ignore[union-attr]
+
+
+def test_a_blur_that_is_not_believed_is_left_to_the_network_and_said() -> None:
+    status, _, message = deblur("soft.png", "auto.png", "--psf", "auto", "--json", "facts.json", "--model", "denoise")
+    assert status == 0
+    assert "the network alone worked on it" in message
+    assert json.loads(Path("facts.json").read_text())["model"] == "deblur"
+    assert deblur("soft.png", "alone.png", "-q")[0] == 0
+    auto, alone = (read(Path(name)) for name in ("auto.png", "alone.png"))
+    np.testing.assert_array_equal(auto.pixels, alone.pixels)  # type: ignore[union-attr]
 
 
 def test_depth_alpha_and_metadata_stay_and_history_is_added() -> None:

@@ -53,7 +53,7 @@ ALLOWED = {
     "write": ["errors", "photo", "color", "metadata", "formats.*", "dng"],
     "device": ["errors"],
     "tiles": ["errors", "device"],
-    "kernel_search": ["photo", "found_blur", "tasks.deblur"],
+    "kernel_search": ["photo", "color", "found_blur", "tasks.*"],
     "tasks.*": [
         *("errors", "photo", "color", "overview", "chroma", "noise", "grain", "mosaic", "tiles", "environment"),
         *("dark_noise", "lights", "tasks.relight"),

@@ -128,15 +128,22 @@ def _cuts(length: int, longest: int) -> list[slice]:
     return [slice(length * place // count, length * (place + 1) // count) for place in range(count)]
 
 
-def moments_of(blurred: np.ndarray, sharp: np.ndarray, side: int) -> Moments:
-    """Those of a cell, which fades towards its border: what lies beyond it has a part in the blur there."""
+def moments_of(blurred: np.ndarray, sharp: np.ndarray, side: int, share: float = 1.0) -> Moments:
+    """Those of a cell, which fades towards its border: what lies beyond it has a part in the blur there.
+
+    share: of the pixels, those count where the sharp one's gradients are highest.
+    """
     size = [cv2.getOptimalDFTSize(length + side) for length in blurred.shape]
     down, across = (np.sin(np.pi * (np.arange(length) + 0.5) / length) for length in blurred.shape)
     believed = cv2.erode((blurred < _CLIPPED).astype(np.uint8), np.ones((2 * _AROUND + 1,) * 2, np.uint8))
     weight = np.outer(down, across).astype(np.float32) * believed
+    edges = [_gradient(sharp, axis) for axis in (0, 1)]
+    height = np.hypot(*edges)
+    chosen = height >= np.quantile(height, 1 - share)
     own, cross = np.zeros((2, size[0], size[1] // 2 + 1), np.complex64)
-    for axis in (0, 1):
-        fine, soft = (np.fft.rfft2(_gradient(plane, axis) * weight, size) for plane in (sharp, blurred))
+    for axis, edge in enumerate(edges):
+        fine = np.fft.rfft2(edge * weight * chosen, size)
+        soft = np.fft.rfft2(_gradient(blurred, axis) * weight, size)
         own += fine * fine.conj()
         cross += soft * fine.conj()
     return Moments(_shifts(np.fft.irfft2(own, size), side - 1), _shifts(np.fft.irfft2(cross, size), side // 2))

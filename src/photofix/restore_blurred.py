@@ -8,6 +8,7 @@ import numpy as np
 
 from photofix import found_blur, kernel_search
 from photofix.job import KnownBlur, Restored
+from photofix.kernel_search import Eyes
 from photofix.model import Model
 from photofix.models import Models
 from photofix.photo import Photo, RawPhoto
@@ -24,7 +25,11 @@ def restore_blurred(photo: Photo | RawPhoto, models: Models, progress: Progress 
         shown, progress = quietly_developed(photo, models, progress)
     else:
         shown = cropped(exposed(photo, settings), settings.roi)
-    return _known(shown, settings.blur, models, progress) if settings.blur else _blind(shown, models, progress)
+    if settings.blur is None:
+        return _blind(shown, models, progress)
+    if settings.blur.psf == "auto":
+        return _searched(shown, settings.blur, models, progress)
+    return _known(shown, settings.blur, np.array(settings.blur.psf, np.float32), models, progress)
 
 
 def _blind(shown: Photo, models: Models, progress: Progress | None) -> Restored:
@@ -43,10 +48,20 @@ def _blind(shown: Photo, models: Models, progress: Progress | None) -> Restored:
     return Restored(noted(deblur.blended(shown, sharp, settings.strength), notes), facts, found_blur.drawn(blur))
 
 
-def _known(shown: Photo, known: KnownBlur, models: Models, progress: Progress | None) -> Restored:
+def _searched(shown: Photo, blur: KnownBlur, models: Models, progress: Progress | None) -> Restored:
+    """By deconvolution with a kernel found first; where none is believed, by the network that finds blur itself."""
+    _, sigma = noise_level(shown, models)
+    search = kernel_search.found(shown, Eyes(models.helper("denoise"), models.helper("deblur"), sigma))
+    if not search.doubt:
+        return _known(shown, blur, search.kernel, models, progress)
+    settings = replace(models.settings, blur=None, model=None, weights=None)
+    answer = _blind(shown, models.asked(settings), progress)
+    return replace(answer, photo=noted(answer.photo, [search.doubt]))
+
+
+def _known(shown: Photo, known: KnownBlur, kernel: np.ndarray, models: Models, progress: Progress | None) -> Restored:
     """By deconvolution, with the network that the method needs, if it needs one."""
     notes: list[str] = []
-    kernel = kernel_search.found(shown) if known.psf == "auto" else np.array(known.psf, np.float32)
     facts: dict[str, object] = {"method": known.method, "psf": "{1} x {0}".format(*kernel.shape)}
     typical = 0.0
     if known.method != "richardson-lucy":  # which has no place for it
