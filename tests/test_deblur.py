@@ -112,6 +112,16 @@ def test_an_almost_black_picture_stays_almost_black() -> None:
         assert np.abs(answer.mean() - dark.mean()) < 2
 
 
+def test_faint_noise_is_measured_where_a_blur_has_left_nothing_else() -> None:
+    y, x = np.mgrid[:80, :90].astype(np.float32)
+    smooth = (0.5 + 0.3 * np.sin(x / 15) * np.cos(y / 11))[:, :, None].repeat(3, 2)
+    noisy = smooth + np.random.default_rng(0).normal(0, 0.003, smooth.shape).astype(np.float32)
+    assert deblur.faint_noise(Photo(noisy)) == pytest.approx(0.003, rel=0.05)
+    assert deblur.faint_noise(Photo(smooth)) < 0.0005
+    assert deblur.faint_noise(Photo(np.full((20, 20, 1), 7, np.uint8))) == 0
+    assert deblur.faint_noise(Photo(np.zeros((1, 9, 3), np.uint8))) == 0
+
+
 def test_what_is_smaller_than_its_kernel_is_refused() -> None:
     with pytest.raises(UsageError, match="9 x 9 pixels is larger than the picture of 30 x 7"):
         photofix.deblur(np.zeros((7, 30, 3), np.uint8), psf="disk:4.4")

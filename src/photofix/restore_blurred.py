@@ -66,6 +66,8 @@ def _known(shown: Photo, known: KnownBlur, kernel: np.ndarray, models: Models, p
     typical = 0.0
     if known.method != "richardson-lucy":  # which has no place for it
         _, typical = noise_level(shown, models, progress)
+        if models.settings.sigma == "auto" and typical < deblur.LEAST:
+            typical = deblur.faint_noise(shown)
         facts["sigma"] = round(typical * 255, 2)
     if task := models.called_for(False):
         network = replace(models.get(*task), note=notes.append)

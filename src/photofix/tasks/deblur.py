@@ -153,6 +153,18 @@ def in_floats(photo: Photo) -> Photo:
     return replace(photo, pixels=_unit(photo.pixels))
 
 
+def faint_noise(photo: Photo) -> float:
+    """The standard deviation, white at 1, of noise so faint that no network sees it; 0 where rounding hides it.
+
+    The median of what is left of a displayed picture at its finest (Donoho and Johnstone, "Ideal Spatial Adaptation by
+    Wavelet Shrinkage", Biometrika 1994): a blur has left nothing else there.
+    """
+    shown = displayed(photo).pixels
+    plane = shown.astype(np.float32) / white(shown.dtype)
+    finest = np.diff(np.diff(plane, axis=0), axis=1) / 2
+    return float(np.median(np.abs(finest))) / 0.6745 if finest.size else 0.0
+
+
 def displayed(photo: Photo) -> Photo:
     """The photo as a network sees it: linear light through the sRGB curve, up to white; finished pictures as they are.
 
