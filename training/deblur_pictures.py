@@ -1,6 +1,6 @@
 """Draw the pictures of docs/deblur.md, before and after: python deblur_pictures.py [--only WORD].
 
-Two photos that no training saw are blurred here, as training/blur.py does it; two pairs of a high-speed camera are
+Three photos that no training saw are blurred here, as training/blur.py does it; two pairs of a high-speed camera are
 blurred as they are. Each is restored as a user's would be, and shown at 100 %.
 """
 
@@ -50,12 +50,23 @@ def istanbul() -> np.ndarray:
     return _pair("Istanbul_blur1", (380, 200))
 
 
+def kitchen() -> np.ndarray:
+    """A kitchen (cid22_0392, CC BY-SA 4.0), shaken along 20 pixels, the same everywhere."""
+    path = blur.trajectory(20.0, np.random.default_rng(3), 80)
+    light = _light("scenes-1/cid22_0392.jpg")
+    return _taken(cv2.filter2D(light, -1, blur.splat(path), borderType=cv2.BORDER_REFLECT_101), shot=2e-4)[32:, :480]
+
+
 PICTURES: dict[str, Callable[[], np.ndarray]] = {
     "night": night,
     "portrait": portrait,
     "flower": flower,
     "istanbul": istanbul,
+    "kitchen": kitchen,
 }
+
+#: Of these the answer of --psf auto is shown, too.
+SEARCHED = ("kitchen",)
 
 
 def _light(name: str) -> np.ndarray:
@@ -89,8 +100,10 @@ def main() -> None:
     parser.add_argument("--only", default="", metavar="WORD", help="only pictures whose name has this in it")
     for name in (name for name in PICTURES if parser.parse_args().only in name):
         before = PICTURES[name]()
-        after = np.asarray(photofix.deblur(before))
-        photofix.save(Photo(np.concatenate([before, after], axis=1)), DOCS / f"deblur-{name}.jpg", quality=92)
+        shown = [before, np.asarray(photofix.deblur(before))]
+        if name in SEARCHED:
+            shown.append(np.asarray(photofix.deblur(before, psf="auto")))
+        photofix.save(Photo(np.concatenate(shown, axis=1)), DOCS / f"deblur-{name}.jpg", quality=92)
 
 
 if __name__ == "__main__":
