@@ -14,6 +14,7 @@ import numpy as np
 
 from photofix.color import LUMINANCE
 from photofix.noise import stabilise
+from photofix.tasks.low_light import camera_curve
 
 #: XYZ to camera matrices of four cameras with unlike dyes (Brooks et al. 2019 use these four); only mixtures are used.
 _XYZ_TO_CAMERA = np.array(
@@ -251,7 +252,7 @@ class _Look:
         balanced = linear * np.array([camera.red_gain, 1, camera.blue_gain], np.float32) / camera.exposure
         rgb = np.clip(balanced, 0, 1) @ np.linalg.inv(camera.rgb_to_camera).T.astype(np.float32)
         encoded = linear_to_srgb(np.clip(rgb, 0, 1))
-        return encoded + self.tone * (encoded * encoded * (3 - 2 * encoded) - encoded)
+        return encoded + self.tone * (camera_curve(encoded) - encoded)
 
     def reduce_noise(self, noise: np.ndarray, scene: np.ndarray) -> np.ndarray:
         luminance = (noise @ LUMINANCE)[:, :, None]

@@ -24,6 +24,7 @@ from photofix.metadata import add_exif_to_tiff
 from photofix.noise import profile_for_iso
 from photofix.photo import RawPhoto
 from photofix.raw import read_raw
+from photofix.tasks.low_light import camera_curve
 
 ISO = 6400
 BLACK, WHITE = 256, 4095
@@ -78,7 +79,7 @@ def _clean(path: Path) -> np.ndarray:
     photo = np.asarray(Image.open(path).convert("RGB"), np.float32) / 255
     top, left = (photo.shape[0] - HEIGHT) // 2, (photo.shape[1] - WIDTH) // 2
     photo = photo[top : top + HEIGHT, left : left + WIDTH]
-    return photo * photo * (3 - 2 * photo)
+    return camera_curve(photo)
 
 
 def _tags(camera: Camera) -> DNGTags:

@@ -49,15 +49,8 @@ def develop(photo: RawPhoto, mosaic: np.ndarray, settings: DevelopSettings = AS_
     Raises:
         ReadError: the file cannot be developed.
     """
-    with opened(photo.data, "the RAW file") as raw:
-        scale = headroom(photo)
-        replace_mosaic(raw, mosaic, scale)
-        balance, notes = white_balance(raw)
-        parameters = parameters_of(settings, balance, SRGB_CURVE)
-        fix_levels(parameters, raw, photo, scale)
-        pixels = raw.postprocess(parameters)
-        aspect = raw.sizes.pixel_aspect
-    if aspect == 1 and sorted(pixels.shape[:2]) != sorted(photo.mosaic.shape):
+    pixels, notes = _processed(photo, mosaic, settings, SRGB_CURVE)
+    if photo.aspect == 1 and sorted(pixels.shape[:2]) != sorted(photo.mosaic.shape):
         raise ReadError(
             f"{photo.camera}: a sensor with a diagonal mosaic, which cannot be denoised before it is developed"
         )
@@ -73,19 +66,27 @@ def develop_light(photo: RawPhoto, mosaic: np.ndarray, top: float) -> tuple[Phot
         the upright picture (H, W, 3) uint16, linear, sRGB's primaries; and (H, W) bool, true near photosites that
         clipped, whatever the color matrix made of them.
     """
-    with opened(photo.data, "the RAW file") as raw:
-        scale = headroom(photo)
-        replace_mosaic(raw, mosaic, scale)
-        balance, notes = white_balance(raw)
-        parameters = parameters_of(AS_EXPOSED, balance, LINEAR_CURVE)
-        fix_levels(parameters, raw, photo, scale)
-        parameters.user_sat = int(scale * top)
-        pixels = raw.postprocess(parameters)
+    pixels, notes = _processed(photo, mosaic, AS_EXPOSED, LINEAR_CURVE, top)
     clipped = upright(_clipped(photo, top), photo.flip)
     if clipped.shape != pixels.shape[:2]:
         clipped = cv2.resize(clipped, pixels.shape[1::-1], interpolation=cv2.INTER_NEAREST)
     developed = Photo(pixels, "linear", metadata=photo.metadata, format="raw", notes=photo.notes + notes)
     return developed, clipped.astype(bool)
+
+
+def _processed(
+    photo: RawPhoto, mosaic: np.ndarray, settings: DevelopSettings, curve: tuple[float, float], top: float | None = None
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """What LibRaw makes of the mosaic, white at `top` or where it would lie; and what to tell the user."""
+    with opened(photo.data, "the RAW file") as raw:
+        scale = headroom(photo)
+        replace_mosaic(raw, mosaic, scale)
+        balance, notes = white_balance(raw)
+        parameters = parameters_of(settings, balance, curve)
+        fix_levels(parameters, raw, photo, scale)
+        if top is not None:
+            parameters.user_sat = int(scale * top)
+        return raw.postprocess(parameters), notes
 
 
 def clipping_level(photos: Sequence[RawPhoto]) -> float:

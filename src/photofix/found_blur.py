@@ -138,8 +138,7 @@ def moments_of(blurred: np.ndarray, sharp: np.ndarray, side: int, share: float =
     believed = cv2.erode((blurred < _CLIPPED).astype(np.uint8), np.ones((2 * _AROUND + 1,) * 2, np.uint8))
     weight = np.outer(down, across).astype(np.float32) * believed
     edges = [_gradient(sharp, axis) for axis in (0, 1)]
-    height = np.hypot(*edges)
-    chosen = height >= np.quantile(height, 1 - share)
+    chosen = _highest(edges, share) if share < 1 else np.True_
     own, cross = np.zeros((2, size[0], size[1] // 2 + 1), np.complex64)
     for axis, edge in enumerate(edges):
         fine = np.fft.rfft2(edge * weight * chosen, size)
@@ -147,6 +146,11 @@ def moments_of(blurred: np.ndarray, sharp: np.ndarray, side: int, share: float =
         own += fine * fine.conj()
         cross += soft * fine.conj()
     return Moments(_shifts(np.fft.irfft2(own, size), side - 1), _shifts(np.fft.irfft2(cross, size), side // 2))
+
+
+def _highest(edges: list[np.ndarray], share: float) -> np.ndarray:
+    height = np.hypot(*edges)
+    return np.asarray(height >= np.quantile(height, 1 - share))
 
 
 def _gradient(plane: np.ndarray, axis: int) -> np.ndarray:
