@@ -11,12 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command import command
 
 import photofix
 from photofix import chroma, color
-from photofix.cli import app, status_of
-from photofix.errors import PhotofixError, UsageError
+from photofix.errors import UsageError
 from photofix.photo import Photo
 from photofix.read import read
 from photofix.write import write
@@ -42,12 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def colorize(*words: str, stdin: bytes = b"") -> tuple[int, bytes, str]:
-    """Exit status, standard output, standard error of `photofix colorize`, errors told as main() tells them."""
-    result = CliRunner().invoke(app, ["colorize", *words], input=stdin)
-    if isinstance(result.exception, PhotofixError):
-        return status_of(result.exception), result.stdout_bytes, str(result.exception)
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout_bytes, result.stderr
+    return command("colorize", *words, stdin=stdin)
 
 
 def opened(name: str) -> Photo:

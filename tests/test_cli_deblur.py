@@ -11,14 +11,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from command import command
 from dng import cfa_dng
 from test_found_blur import shown, spread
 from test_kernel_search import flat_scene
-from typer.testing import CliRunner
 
 from photofix import model, psf, weights
-from photofix.cli import app, status_of
-from photofix.errors import PhotofixError
 from photofix.photo import Photo
 from photofix.read import read
 from photofix.write import write
@@ -42,12 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def deblur(*words: str, stdin: bytes = b"") -> tuple[int, bytes, str]:
-    """Exit status, standard output, standard error of `photofix deblur`, errors told as main() tells them."""
-    result = CliRunner().invoke(app, ["deblur", *words], input=stdin)
-    if isinstance(result.exception, PhotofixError):
-        return status_of(result.exception), result.stdout_bytes, str(result.exception)
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout_bytes, result.stderr
+    return command("deblur", *words, stdin=stdin)
 
 
 def test_a_blur_that_nobody_tells_is_undone_by_the_embedded_network() -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from command import command
 from dng import Calibration, cfa_dng
 from typer.testing import CliRunner
 
 from photofix import color
-from photofix.cli import app, status_of
-from photofix.errors import PhotofixError
+from photofix.cli import app
 from photofix.photo import Photo
 from photofix.raw import read_raw
 from photofix.read import read
@@ -56,12 +56,7 @@ def night() -> np.ndarray:
 
 
 def low_light(*words: str, stdin: bytes = b"") -> tuple[int, bytes, str]:
-    """Exit status, standard output, standard error of `photofix low-light`, errors told as main() tells them."""
-    result = CliRunner().invoke(app, ["low-light", *words], input=stdin)
-    if isinstance(result.exception, PhotofixError):
-        return status_of(result.exception), result.stdout_bytes, str(result.exception)
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout_bytes, result.stderr
+    return command("low-light", *words, stdin=stdin)
 
 
 def pixels(name: str) -> np.ndarray:

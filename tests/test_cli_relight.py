@@ -9,14 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from command import command
 from dng import Calibration, cfa_dng
 from PIL import Image
-from typer.testing import CliRunner
 
 import photofix
 from photofix import color
-from photofix.cli import app, status_of
-from photofix.errors import PhotofixError
 from photofix.job import Settings
 from photofix.model import Model
 from photofix.models import Models
@@ -63,12 +61,7 @@ def panorama() -> np.ndarray:
 
 
 def relight(*words: str, stdin: bytes = b"") -> tuple[int, bytes, str]:
-    """Exit status, standard output, standard error of `photofix relight`, errors told as main() tells them."""
-    result = CliRunner().invoke(app, ["relight", *words], input=stdin)
-    if isinstance(result.exception, PhotofixError):
-        return status_of(result.exception), result.stdout_bytes, str(result.exception)
-    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
-    return result.exit_code, result.stdout_bytes, result.stderr
+    return command("relight", *words, stdin=stdin)
 
 
 def pixels(name: str) -> np.ndarray:
