@@ -8,6 +8,7 @@ import struct
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from dng import Calibration, cfa_dng, with_exif
@@ -156,6 +157,23 @@ def test_a_raw_bracket() -> None:
     wanted = truth[4:-4, 4:-4]
     assert light.max() > 2
     assert error(light * np.median(wanted / light), wanted) < 0.3
+
+
+def test_a_clipped_light_of_a_raw_file_is_bright_and_white() -> None:
+    """Denoised, its photosites lie a little below white, each color in its own way."""
+    rows, columns = np.mgrid[:128, :160]
+    lamp = np.hypot(rows - 64, columns - 80) < 40
+    light = np.where(lamp, 1.0, 0.1) * np.ones((128, 160))
+    balanced = light.copy()
+    balanced[::2, ::2] *= np.where(lamp[::2, ::2], 0.95, 0.5)  # red, nearly clipped too
+    balanced[1::2, 1::2] *= np.where(lamp[1::2, 1::2], 0.95, 0.65)
+    noisy = balanced + np.random.default_rng(0).standard_normal(light.shape) * np.sqrt(2e-3 * balanced)
+    mosaic = np.rint(256 + noisy.clip(0, 1) * (4095 - 256)).astype(np.uint16)
+    Path("lamp.dng").write_bytes(cfa_dng(mosaic, Calibration(noise=(2e-3, 1e-6))))
+    assert hdr("lamp.dng", "out.exr")[0] == 0
+    inside = light_of("out.exr")[cv2.erode(lamp.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0]
+    assert np.median(inside) > 1.2
+    assert np.quantile(inside.max(1) / inside.min(1), 0.99) < 1.25
 
 
 def test_hdr_pictures_go_through_the_other_tasks_unclipped() -> None:

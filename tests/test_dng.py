@@ -494,6 +494,15 @@ def test_linear_sources_come_back_sample_for_sample() -> None:
     assert np.array_equal(libraw(written(negative)), libraw(data))
 
 
+def test_white_of_linear_sources_stays_white_above_their_black() -> None:
+    """LibRaw would take nothing off white."""
+    data = linear_dng(np.full((64, 80, 3), 4095, np.uint16), Calibration(neutral=(1.0, 1.0, 1.0)))
+    photo = read_raw(data, "linear.dng")
+    assert isinstance(photo, Photo)
+    assert photo.pixels.min() == 65535
+    assert as_linear(data).samples.min() == 65535
+
+
 @pytest.mark.parametrize(
     ("area", "crop", "expected"),
     [
@@ -614,6 +623,11 @@ def test_camera_makers_files_become_dngs(
         orientation,
     )
     assert exiftool(path, "-validate", "-warning", "-a").split()[:3] == ["Validate", ":", "OK"]
+
+
+def test_a_color_matrix_of_zeros_is_none() -> None:
+    with pytest.raises(WriteError, match="color matrix"):
+        copied(cfa_dng(scene(), Calibration(matrix=(0.0,) * 9)))
 
 
 def test_without_any_color_matrix_no_dng_is_written() -> None:

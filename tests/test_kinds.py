@@ -129,9 +129,11 @@ def test_lossy_dngs_follow_the_curve_of_their_opcodes() -> None:
         (odd_dng((mosaic() / 4095).astype(np.float32), "CFA", filters((0, 1, 1, 2))), "floating-point DNG"),
         (odd_dng(np.ones((64, 80, 3), np.float16), "LINEAR_RAW", []), "floating-point DNG"),
         (odd_dng(mosaic(), "CFA", filters((0, 1, 1, 2)) + LEVELS, compression_code=52546), "JPEG XL"),
+        (odd_dng(mosaic(), "CFA", filters((0, 1, 1, 2)) + LEVELS, compression="zlib"), "Deflate samples"),
+        (odd_dng(mosaic(), "CFA", filters((0, 1, 1, 2)) + LEVELS, compression="lzw"), "LZW samples"),
         (odd_dng(mosaic(), "CFA", filters((0, 1, 1, 2)) + LEVELS, **JPEG, **STRIPS), "strips"),
     ],
-    ids=["lossy", "one curve", "table", "RGBW", "RGBW 4x4", "quad", "float", "half", "JPEG XL", "strips"],
+    ids=["lossy", "one curve", "table", "RGBW", "4x4", "quad", "float", "half", "JPEG XL", "zlib", "LZW", "strips"],
 )
 def test_what_libraw_gets_wrong_is_refused_by_name(data: bytes, name: str) -> None:
     with pytest.raises(ReadError) as caught:
@@ -147,10 +149,11 @@ def test_samples_that_libraw_leaves_empty_are_refused() -> None:
         read(data)
 
 
-def test_a_dng_without_a_color_matrix_says_so() -> None:
-    photo = read(cfa_dng(mosaic(), Calibration(matrix=())))
+@pytest.mark.parametrize("matrix", [(), (0.0,) * 9])
+def test_a_dng_without_a_color_matrix_says_so(matrix: tuple[float, ...]) -> None:
+    photo = read(cfa_dng(mosaic(), Calibration(matrix=matrix)))
     assert isinstance(photo, RawPhoto)
-    assert photo.notes == ("the DNG has no color matrix: colors are as its sensor sees them",)
+    assert photo.notes == ("the RAW file has no color matrix: colors are as its sensor sees them",)
 
 
 # Of which no file is at hand: what LibRaw would report, and what follows

@@ -87,7 +87,7 @@ def write(negative: Negative, stream: BinaryIO, history: str = "", strip: bool =
     is_dng = bool(sources) and _VERSION in sources[0]
     samples, scale, known = libraw.contents(negative)
     main, raw = _from_dng(sources) if is_dng else _from_calibration(negative, sources, known)
-    notes = _check_colors(main, known, samples)
+    notes = _check_colors(main, known)
     notes += _fit_opcodes(raw, sources, samples.ndim == 2, scale)
     _set_levels(raw, samples, scale, known)
     _set_noise(raw, negative)
@@ -201,15 +201,15 @@ def _mosaic_tags(known: Calibration) -> Directory:
     return tags
 
 
-def _check_colors(main: Directory, known: Calibration, samples: np.ndarray) -> list[str]:
+def _check_colors(main: Directory, known: Calibration) -> list[str]:
     """A color matrix must be there; LibRaw's stands in where the file has none. A white balance of zeros is none."""
     notes = []
-    if _MATRIX not in main and samples.shape[2:] != (1,):
-        if known.matrix is None:
-            raise WriteError(
-                "neither the file nor LibRaw has a color matrix of this camera, without which a DNG has no colors; "
-                "save it as TIFF or PNG"
-            )
+    if not known.colored:
+        raise WriteError(
+            "neither the file nor LibRaw has a color matrix of this camera, without which a DNG has no colors; "
+            "save it as TIFF or PNG"
+        )
+    if _MATRIX not in main and known.matrix is not None:
         main |= {_MATRIX: _rationals(known.matrix.ravel().tolist(), _SIGNED_RATIONAL), _ILLUMINANT: shorts(21)}
     neutral = main.get(_NEUTRAL)
     if isinstance(neutral, tuple) and not known.balanced:

@@ -18,10 +18,13 @@ BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLE_FORMAT = 254, 258, 259, 262, 339
 _STRIPS, _STRIP_BYTES = 273, 279
 _CFA_REPEAT, _CFA_PATTERN, _DNG_VERSION = 33421, 33422, 50706
-_LINEARIZATION, _BLACK_REPEAT, _MATRIX, _OPCODES = 50712, 50713, 50721, 51009
+_LINEARIZATION, _BLACK_REPEAT, _OPCODES = 50712, 50713, 51009
 _CFA, _LINEAR_RAW, _FLOAT, _WHITE_FILTER = 32803, 34892, 3, 6
-_JPEG_XL, _LOSSY_JPEG, _JPEG, _MAP_POLYNOMIAL = 52546, 34892, 7, 8
+_LOSSY_JPEG, _JPEG, _MAP_POLYNOMIAL = 34892, 7, 8
 _CONVERT = "convert it to a linear (demosaiced) DNG first"
+
+#: Compressions of whole numbers that LibRaw cannot decode.
+_UNREAD = {5: "LZW", 8: "Deflate", 32946: "Deflate", 52546: "JPEG XL"}
 
 
 @dataclass(frozen=True)
@@ -97,8 +100,9 @@ def _wrong_samples(directories: list[Directory]) -> str:
             "a floating-point DNG, which LibRaw brings to whole numbers by its brightest sample, whatever white is; "
             "convert it to a 16-bit DNG first"
         )
-    if compression == (_JPEG_XL,):
-        return "a DNG with JPEG XL samples, which LibRaw cannot decode; save it with lossless JPEG (DNG 1.4) first"
+    unread = _UNREAD.get(compression[0]) if compression else None
+    if unread:
+        return f"a DNG with {unread} samples, which LibRaw cannot decode; save it with lossless JPEG (DNG 1.4) first"
     if _in_loose_strips(directories, compression):
         return "a DNG whose samples lie in strips that LibRaw reads as one; save it in tiles, or in one strip"
     curve = any(_has_curves(directory) for directory in _raw_directories(directories))
@@ -132,11 +136,6 @@ def _wrong_mosaic(directories: list[Directory]) -> str:
 def may_be_empty(directories: list[Directory]) -> bool:
     """Whether LibRaw may give up on the samples without a word: JPEGs of 8 bits where lossless ones belong."""
     return _of_raw(directories, _COMPRESSION) == (_JPEG,) and set(_of_raw(directories, _BITS)) == {8}
-
-
-def without_matrix(directories: list[Directory]) -> bool:
-    """Whether a DNG does not say what its colors are."""
-    return bool(directories) and _DNG_VERSION in directories[0] and not any(_MATRIX in one for one in directories)
 
 
 def _raw_directories(directories: list[Directory]) -> list[Directory]:

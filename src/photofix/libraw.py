@@ -63,6 +63,20 @@ def parameters_of(settings: DevelopSettings, camera_balance: bool, curve: tuple[
     )
 
 
+def is_colored(raw: rawpy.RawPy) -> bool:
+    """Whether it is known what the sensor's colors are, from the file or from LibRaw; gray ones have none."""
+    return raw.num_colors == 1 or bool(raw.color_matrix.any() or raw.rgb_xyz_matrix.any())
+
+
+def fix_white(parameters: rawpy.Params, raw: rawpy.RawPy) -> None:
+    """White above black, where LibRaw is wrong: it takes the lowest black of four colors off, of which a file without a
+    mosaic has three."""
+    black = raw.black_level_per_channel
+    lowest = min(black[: raw.num_colors])
+    if lowest > min(black):
+        parameters.user_sat = raw.white_level - lowest
+
+
 def white_balance(raw: rawpy.RawPy) -> tuple[bool, tuple[str, ...]]:
     """Whether the file has a white balance, and what to tell the user if not.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from photofix.development import fix_levels, headroom, replace_mosaic
 from photofix.errors import ReadError, WriteError
-from photofix.libraw import SRGB_CURVE, opened, white_balance
+from photofix.libraw import SRGB_CURVE, fix_white, is_colored, opened, white_balance
 from photofix.photo import Negative, Photo, RawPhoto
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ class Calibration:
 
     active: top, left, bottom, right of the visible area. pattern: the four color filters at the sensor's top left
     corner, 0 red, 1 green, 2 blue; None without a Bayer mosaic. black: of these four places. neutral: the camera's
-    colors of gray, as shot or, where it was not balanced, in daylight. matrix: XYZ (D65) to camera colors, or None.
-    flip: LibRaw's number for how the picture is turned.
+    colors of gray, as shot or, where it was not balanced, in daylight. colored: whether it is known what the sensor's
+    colors are. matrix: XYZ (D65) to camera colors, where LibRaw knows the camera. flip: LibRaw's number for how the
+    picture is turned.
     """
 
     active: tuple[int, int, int, int]
@@ -37,6 +38,7 @@ class Calibration:
     white: int
     neutral: tuple[float, ...] | None
     balanced: bool
+    colored: bool
     matrix: np.ndarray | None
     flip: int
     lens: str
@@ -75,6 +77,7 @@ def _calibration(raw: rawpy.RawPy) -> Calibration:
         white=raw.white_level,
         neutral=tuple(min(gains) / gain for gain in gains) if min(gains) > 0 else None,
         balanced=balance,
+        colored=is_colored(raw),
         matrix=matrix if matrix.any() else None,
         flip=sizes.flip,
         lens=raw.lens.model,
@@ -114,6 +117,7 @@ def _camera_colors(
         raise ReadError(f"a sensor of {raw.num_colors} colors: a DNG of it is not written here; save it as TIFF or PNG")
     gains = _gains(raw)
     parameters = _parameters(gains)
+    fix_white(parameters, raw)
     if photo is not None and mosaic is not None:
         scale = headroom(photo)
         replace_mosaic(raw, mosaic, scale)

@@ -14,7 +14,16 @@ import numpy as np
 from photofix import kinds
 from photofix.errors import ReadError
 from photofix.kinds import Reported
-from photofix.libraw import AS_EXPOSED, LINEAR_CURVE, DevelopSettings, opened, parameters_of, white_balance
+from photofix.libraw import (
+    AS_EXPOSED,
+    LINEAR_CURVE,
+    DevelopSettings,
+    fix_white,
+    is_colored,
+    opened,
+    parameters_of,
+    white_balance,
+)
 from photofix.metadata import (
     Directory,
     exif_of_tiff,
@@ -29,7 +38,7 @@ from photofix.photo import Area, Metadata, Photo, RawPhoto
 if TYPE_CHECKING:
     import rawpy
 
-_NO_MATRIX = "the DNG has no color matrix: colors are as its sensor sees them"
+_NO_MATRIX = "the RAW file has no color matrix: colors are as its sensor sees them"
 
 #: Columns and rows of a margin that are left out beside the visible area.
 _STRAY = 4
@@ -59,7 +68,7 @@ def read_raw(data: bytes, name: str, settings: DevelopSettings = AS_EXPOSED) -> 
         kind = kinds.kind_of(_reported(raw, data), directories, data[:16], _maker(directories))
         if kinds.may_be_empty(directories) and not raw.raw_image.any():
             raise ReadError(f"{name}: LibRaw finds nothing in its JPEG samples; save it again with Adobe DNG Converter")
-        notes = kind.notes + ((_NO_MATRIX,) if raw.num_colors > 1 and kinds.without_matrix(directories) else ())
+        notes = kind.notes + (() if is_colored(raw) else (_NO_MATRIX,))
         pattern = kind.bayer
         if pattern is None:
             return _developed_first(raw, data, metadata, settings, kind.name, notes)
@@ -128,6 +137,7 @@ def _developed_first(
 ) -> Photo:
     balance, unbalanced = white_balance(raw)
     parameters = parameters_of(settings, balance, LINEAR_CURVE)
+    fix_white(parameters, raw)
     if raw.num_colors == 1:  # there is nothing to balance, but LibRaw would
         parameters.use_camera_wb, parameters.user_mul, unbalanced = False, [1.0] * 4, ()
     pixels = raw.postprocess(parameters)

@@ -29,6 +29,9 @@ _DEVELOPED = 1.2
 #: A pixel is well exposed where its light is this many times its noise, and not clipped.
 _WELL = 10.0
 
+#: Of white, a pixel's darkest color: from where one beside clipped photosites may be white, and from where it is.
+_NEARLY_WHITE = (0.85, 0.95)
+
 #: The share of a frame that one frame at least must show.
 _LEAST_UNCLIPPED = 0.02
 
@@ -103,7 +106,18 @@ def _quiet_raw(photo: RawPhoto, models: Models, progress: Progress | None) -> Ph
     profiles = noise_profile(photo, models.settings.iso, models.settings.noise)
     healed = sensor.heal(photo, profiles)[0] if models.settings.heal else photo
     mosaic = denoise.denoise_raw(healed, models.helper("denoise", True), profiles, 1.0, progress)
-    return development.develop_light(photo, mosaic, development.clipping_level([photo]))[0]
+    shown, clipped = development.develop_light(photo, mosaic, development.clipping_level([photo]))
+    return replace(shown, pixels=_whitened(shown.pixels, clipped))
+
+
+def _whitened(pixels: np.ndarray, clipped: np.ndarray) -> np.ndarray:
+    """Developed light (H, W, 3) uint16, white again beside clipped photosites (H, W): denoised, they are no longer
+    quite white, each color in its own way, and would be taken for a colored light."""
+    low, high = _NEARLY_WHITE
+    darkest = pixels.min(2).astype(np.float32) / 65535
+    share = (clipped * ((darkest - low) / (high - low)).clip(0, 1))[..., None]
+    whitened: np.ndarray = np.rint(pixels + share * (65535 - pixels.astype(np.float32))).astype(np.uint16)
+    return whitened
 
 
 def _three(picture: np.ndarray) -> np.ndarray:

@@ -23,8 +23,9 @@ Missing = Callable[[np.ndarray, np.ndarray], np.ndarray]
 #: Pixels that the network sees.
 _SEEN = 100_000
 
-#: Numbers, white at 255, from which a sample may be clipped: compression moves clipped ones, nothing else does.
-_SUSPECT_LOSSY, _SUSPECT = 250.0, 254.5
+#: Numbers, white at 255, from which a sample may be clipped: compression and denoising move clipped ones, nothing else
+#: does.
+_SUSPECT_MOVED, _SUSPECT = 250.0, 254.5
 _LOSSY = ("jpeg", "webp", "avif")
 
 #: Windows that are smoothed, in pixels, and the steps between the numbers in one that may be banding.
@@ -100,7 +101,8 @@ def scaled(photo: Photo, light: np.ndarray) -> Photo:
 
 def clipped_share(pixels: np.ndarray, format: str = "") -> np.ndarray:
     """How likely each sample is clipped, 0 to 1, (H, W, C) float32; format: of the file, as compression blurs this."""
-    suspect = _SUSPECT_LOSSY if format in _LOSSY and pixels.dtype == np.uint8 else _SUSPECT
+    moved = format == "raw" or (format in _LOSSY and pixels.dtype == np.uint8)
+    suspect = _SUSPECT_MOVED if moved else _SUSPECT
     numbers = pixels.astype(np.float32) * np.float32(255 / white(pixels.dtype))
     return np.asarray(((numbers - np.float32(suspect)) / np.float32(255 - suspect)).clip(0, 1))
 
