@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,30 @@ def test_a_tree_is_mirrored(shoot: Path) -> None:
     assert jobs["shoot/day/a.jpg"] == "out/day/a.jpg"
     assert jobs["shoot/day/late/d.tif"] == "out/day/late/d.tif"
     assert len(jobs) == 5
+
+
+@pytest.mark.usefixtures("shoot")
+def test_an_output_folder_may_lie_above_the_photos() -> None:
+    assert plan("shoot/day", output="shoot/..") == {"shoot/day/a.jpg": "shoot/../a.jpg"}
+
+
+@pytest.mark.usefixtures("shoot")
+def test_what_lies_in_the_output_folder_is_no_input() -> None:
+    assert "shoot/day/a.jpg" not in plan("shoot", output="shoot/day", recursive=True)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_left_to_fail_alone(
+    shoot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidding(path: str) -> object:
+        if str(path).endswith("late"):
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", forbidding)
+    jobs = plan(str(shoot), output="out", recursive=True)
+    assert list(jobs) == ["shoot/a.jpg", "shoot/b.PNG", "shoot/c.dng", "shoot/day/a.jpg", "shoot/day/late"]
 
 
 @pytest.mark.usefixtures("shoot")
@@ -114,6 +139,17 @@ def test_two_photos_that_would_become_one_file_are_refused(shoot: Path) -> None:
         plan(str(shoot), output="out", template="{stem}.png")
     with pytest.raises(UsageError, match="would become one file"):
         plan("shoot", "shoot/day", output="out")
+
+
+@pytest.mark.usefixtures("shoot")
+def test_names_that_differ_in_capitals_are_one_on_some_disks(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("shoot/a.jpg", "shoot/day/A.JPG")
+    assert len(plan(*words, output="out/new")) == 2
+    assert not list(Path().glob(".photofix*"))
+    monkeypatch.setattr(batch, "_ignores_capitals", lambda folder: folder == Path("out/new").resolve())
+    with pytest.raises(UsageError, match=r"run shoot/a\.jpg and shoot/day/A\.JPG into different folders"):
+        plan(*words, output="out/new")
+    assert len(plan(*words, "shoot/b.PNG")) == 3
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import photofix
 from photofix.cli import app, status_of
 from photofix.errors import DeviceError, PhotofixError, ReadError, UsageError, WeightsError, WriteError
 
+PHOTOFIX = [sys.executable, "-m", "photofix"]
 README = Path(__file__).resolve().parents[1] / "README.md"
 HEAVY = ("torch", "cv2", "numpy", "rawpy", "tifffile", "PIL", "OpenImageIO", "imagecodecs", "huggingface_hub", "httpx2")
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -74,10 +76,32 @@ def test_every_error_has_its_exit_status(error: type[PhotofixError], status: int
 
 
 def test_an_error_is_one_line_on_standard_error() -> None:
-    command = [sys.executable, "-m", "photofix", "denoise", "a.jpg", "--sigma", "much"]
+    command = [*PHOTOFIX, "denoise", "a.jpg", "--sigma", "much"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "photofix: --sigma much: give a number or auto\n"
+
+
+def test_what_cannot_be_printed_is_said() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*PHOTOFIX, "models", "list"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "photofix: standard output: No space left on device\n")
+
+
+def test_a_closed_stream_is_none_that_others_stand_in_for() -> None:
+    """Messages that cannot be said stay unsaid, and an output that goes nowhere is a failure."""
+    refused = [*PHOTOFIX, "denoise", "a.jpg", "--sigma", "much"]
+    done = subprocess.run(refused, preexec_fn=lambda: os.close(2), stdout=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stdout) == (2, b"")
+    listed = [*PHOTOFIX, "models", "list"]
+    done = subprocess.run(listed, preexec_fn=lambda: os.close(1), stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (1, b"photofix: standard output: not writable\n")
+    piped = [*PHOTOFIX, "info", "-"]
+    done = subprocess.run(piped, preexec_fn=lambda: os.close(0), stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 1
+    assert b"the file is empty" in done.stderr
 
 
 def documented() -> list[list[str]]:

@@ -8,6 +8,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -134,8 +135,10 @@ def test_on_a_terminal_the_output_lies_beside_the_input_and_streams_are_refused(
 
 
 @pytest.mark.parametrize("source", ["list.txt", "-"])
-def test_names_come_from_a_list(source: str) -> None:
-    names = "noisy.jpg\r\n\nd\u00e9ep 1.png\n".encode()
+@pytest.mark.parametrize(
+    "names", ["\ufeffnoisy.jpg\r\n\nd\u00e9ep 1.png\n".encode(), b"d\xc3\xa9ep 1.png\0noisy.jpg\0"]
+)
+def test_names_come_from_a_list(source: str, names: bytes) -> None:
     Path("deep.png").rename("d\u00e9ep 1.png")
     Path("list.txt").write_bytes(names)
     assert denoise("--files-from", source, "-o", "out", stdin=names).status == 0
@@ -155,6 +158,7 @@ def test_names_come_from_a_list(source: str) -> None:
         (["noisy.jpg", "-", "-o", "out"], "give it alone"),
         (["noisy.jpg", "out.xyz"], "its ending names no picture format"),
         (["noisy.jpg", "out.png", "--format", "jpeg"], "contradict each other"),
+        (["noisy.jpg", "out.png", "--name", "{stem}{ext}"], "out.png is a file already"),
         (["noisy.jpg", "out.png", "--overwrite", "--skip-existing"], "contradict each other"),
         (["noisy.jpg", "noisy.jpg", "--overwrite"], "is an input and would be overwritten"),
         (["noisy.jpg", "deep.png", "-o", ".", "--overwrite"], "is an input and would be overwritten"),
@@ -255,7 +259,10 @@ def test_an_output_that_exists_is_refused_replaced_or_skipped() -> None:
     Path("out.png").write_bytes(b"half a fi")
     ran = denoise("noisy.jpg", "out.png")
     assert (ran.status, Path("out.png").read_bytes()) == (2, b"half a fi")
-    assert "--overwrite" in ran.err
+    assert "it is taken for the output of noisy.jpg" in ran.err
+    Path("out").mkdir()
+    Path("out/noisy.jpg").touch()
+    assert "out/noisy.jpg: exists already; give --overwrite or --skip-existing" in denoise("noisy.jpg", "out").err
     assert denoise("noisy.jpg", "out.png", "--skip-existing").status == 0
     done = Path("out.png").stat().st_ino
     ran = denoise("noisy.jpg", "out.png", "--skip-existing", "-v")
@@ -431,7 +438,9 @@ def test_an_interrupted_run_leaves_whole_files_and_can_go_on(folder: Path, numbe
     ) as process:
         assert process.stderr
         assert "a.jpg" in process.stderr.readline()
-        process.send_signal(number)
+        for _ in range(3):  # as the impatient do
+            process.send_signal(number)
+            time.sleep(0.1)
         said = process.stderr.read()
     assert process.returncode == 130
     assert said == "photofix: interrupted, 1 done of 2; --skip-existing goes on from here\n"

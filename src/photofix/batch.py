@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
+import tempfile
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -101,6 +103,7 @@ def check(jobs: list[Job]) -> None:
     for job in jobs:
         if job.target != STREAM:
             sources[_real(job.target)].append(job.source)
+    _check_capitals(sources)
     inputs = {_real(path) for job in jobs for path in (job.source, *job.more) if path != STREAM}
     for target, rivals in sources.items():
         if target in inputs:
@@ -113,6 +116,27 @@ def check(jobs: list[Job]) -> None:
             )
         if target.exists() and not target.is_file():
             raise UsageError(f"{target} is no file that could be replaced: give another name (- is standard output)")
+
+
+def _check_capitals(sources: dict[Path, list[Path]]) -> None:
+    """UsageError where outputs that differ in capitals alone are one file, as on cards and many systems' disks."""
+    alike: dict[str, list[Path]] = defaultdict(list)
+    for target in sources:
+        alike[str(target).casefold()].append(target)
+    for first, *others in alike.values():
+        if others and _ignores_capitals(first.parent):
+            raise UsageError(
+                f"{first} and {others[0]} are one file on this disk, which ignores capitals: run "
+                f"{sources[first][0]} and {sources[others[0]][0]} into different folders"
+            )
+
+
+def _ignores_capitals(folder: Path) -> bool:
+    """Whether a file in a folder, which need not be there yet, is found by other capitals too."""
+    there = next(one for one in (folder, *folder.parents) if one.is_dir())
+    with suppress(OSError), tempfile.NamedTemporaryFile(dir=there, prefix=".photofix-a") as probe:
+        return Path(probe.name).with_name(Path(probe.name).name.swapcase()).exists()
+    return False
 
 
 def existing(jobs: list[Job]) -> list[Path]:
@@ -140,14 +164,18 @@ def _search(word: str, naming: Naming) -> list[_Found]:
 
 def _pictures(folder: Path, naming: Naming) -> Iterator[Path]:
     """What a folder holds; neither hidden files nor what lies in an output folder inside it. For DNGs, RAW files only:
-    cameras put a JPEG beside each."""
+    cameras put a JPEG beside each. A folder that may not be looked into is told of as a photo would be that cannot be
+    read: alone, and by its name."""
     searched = RAW_ENDINGS if naming.format == "dng" else _SEARCHED
     output = _real(naming.output) if naming.output else None
-    for path in sorted(folder.rglob("*") if naming.recursive else folder.iterdir()):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        ours = output is not None and output != _real(folder) and output in _real(path).parents
-        if path.suffix[1:].lower() in searched and not hidden and not ours and path.is_file():
-            yield path
+    closed: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
+        inner = (name for name in sorted(folders) if naming.recursive and not name.startswith("."))
+        folders[:] = [name for name in inner if _real(Path(place, name)) != output]
+        for path in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
+            if path.suffix[1:].lower() in searched and path.is_file():
+                yield path
+    yield from closed
 
 
 def _target(found: _Found, naming: Naming) -> Path:

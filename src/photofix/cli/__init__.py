@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Annotated, NoReturn
@@ -50,6 +51,7 @@ def photofix(
 
 def main() -> None:
     """Run the command line and leave with its exit status."""
+    _stand_in_for_closed_streams()
     # A cluster's or a shell's polite end is treated as Ctrl-C is: unfinished files go, finished ones stay.
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -57,6 +59,22 @@ def main() -> None:
     except PhotofixError as error:
         print(f"photofix: {error}", file=sys.stderr)
         raise SystemExit(status_of(error)) from error
+    except OSError as error:
+        print(f"photofix: {error.filename or 'standard output'}: {error.strerror or error}", file=sys.stderr)
+        sys.stdout = None  # what it still holds would fail once more at the end
+        raise SystemExit(1) from error
+    finally:
+        # A tile that is begun is waited for: the impatient's further Ctrl-C would break the interpreter's own end.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _stand_in_for_closed_streams() -> None:
+    """Streams that the caller closed (2>&-) are None: messages meant for one would go to another, into a picture."""
+    # Standard output's is not to be written to either: no picture is lost in silence.
+    for name, mode in (("stdin", "r"), ("stdout", "r"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - for as long as the process lives
 
 
 def status_of(error: PhotofixError) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -49,6 +50,7 @@ def planned(task: str, files: Files) -> list[Job]:
             jobs = [_stage(task, words, output, files)]
         else:
             jobs = [_burst(task, words, output, files)] if merged else _jobs(task, words, output, files)
+        _check_output(jobs, output, files)
         for job in jobs:
             format_for(job, files.format)
         _check_existing(jobs, files)
@@ -91,7 +93,10 @@ def _listed(files_from: str | None) -> list[str]:
         names = sys.stdin.buffer.read() if files_from == "-" else Path(files_from).read_bytes()
     except OSError as error:
         raise UsageError(f"--files-from {files_from}: cannot be read: {error.strerror}") from error
-    return [line for line in os.fsdecode(names).replace("\r\n", "\n").split("\n") if line.strip()]
+    # Editors on Windows put a mark before the first name; find -print0 parts names by zeros, as some hold line ends.
+    text = os.fsdecode(names.removeprefix(codecs.BOM_UTF8))
+    lines = text.split("\0") if "\0" in text else text.replace("\r\n", "\n").split("\n")
+    return [line for line in lines if line.strip()]
 
 
 def _jobs(task: str, words: list[str], output: str | None, files: Files) -> list[Job]:
@@ -102,8 +107,6 @@ def _jobs(task: str, words: list[str], output: str | None, files: Files) -> list
         folder = None if output is None else Path(output)
         return batch.plan(words, Naming(task, folder, files.template, files.format, files.recursive))
     job = Job(Path(words[0]), STREAM if output is None else Path(output))
-    if job.target == STREAM and sys.stdout.isatty():
-        raise UsageError("standard output is a terminal: give an output file, or redirect it")
     batch.check([job])
     return [job]
 
@@ -130,8 +133,6 @@ def _burst(task: str, words: list[str], output: str | None, files: Files) -> Job
     else:
         target = Path(output)
     job = Job(sources[0], target, tuple(sources[1:]))
-    if job.target == STREAM and sys.stdout.isatty():
-        raise UsageError("standard output is a terminal: give an output file, or redirect it")
     batch.check([job])
     return job
 
@@ -146,8 +147,6 @@ def _stage(task: str, words: list[str], output: str | None, files: Files) -> Job
         target = parent / f"{Path(os.path.abspath(folder)).name}-{task}.{files.format or 'png'}"
     else:
         target = Path(output)
-    if target == STREAM and sys.stdout.isatty():
-        raise UsageError("standard output is a terminal: give an output file, or redirect it")
     return Job(folder, target)
 
 
@@ -169,11 +168,19 @@ def _is_folder(output: str) -> bool:
     return path.is_dir() or output.endswith(("/", os.sep)) or not (path.suffix or path.exists())
 
 
+def _check_output(jobs: list[Job], output: str | None, files: Files) -> None:
+    """UsageError where the one file that the output is cannot be it."""
+    if jobs[0].target == STREAM and sys.stdout.isatty():
+        raise UsageError("standard output is a terminal: give an output file, or redirect it")
+    if files.template and output is not None and jobs[0].target == Path(output):
+        raise UsageError(f"--name names outputs in a folder, and {output} is a file already: leave one out")
+
+
 def _check_existing(jobs: list[Job], files: Files) -> None:
     there = batch.existing(jobs)
     if not there or files.overwrite or files.skip_existing:
         return
-    if len(files.words) == 2 and files.output is None and files.files_from is None and there[0].is_file():
+    if len(files.words) == 2 and files.output is None and there[0] == Path(files.words[1]):
         both = "-o FILE to merge both" if files.bracket else "-o FOLDER to restore both"
         hint = f"it is taken for the output of {files.words[0]}; give --overwrite, or {both}"
     else:

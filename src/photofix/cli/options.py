@@ -56,7 +56,12 @@ Name = Annotated[
 ]
 FilesFrom = Annotated[
     str | None,
-    typer.Option("--files-from", metavar="FILE|-", help="Read inputs from a file, one a line.", rich_help_panel=_FILES),
+    typer.Option(
+        "--files-from",
+        metavar="FILE|-",
+        help="Read inputs from a file, one a line or as find -print0 parts them.",
+        rich_help_panel=_FILES,
+    ),
 ]
 
 Burst = Annotated[
