@@ -267,13 +267,16 @@ def test_a_bad_photo_fails_alone() -> None:
             raise ReadError("1.png: is damaged")
         if job == JOBS[2]:
             raise ZeroDivisionError
+        if job == JOBS[3]:
+            raise MemoryError
         return PIXEL
 
     outcomes = run(JOBS, steps(read))
     assert outcomes[JOBS[1]] == Outcome(JOBS[1], "failed", "1.png: is damaged")
     assert outcomes[JOBS[2]].message == "unexpected ZeroDivisionError(): please report it"
-    assert [outcomes[job].state for job in JOBS].count("done") == 4
-    assert batch.summary(outcomes.values()) == "4 done, 2 failed"
+    assert outcomes[JOBS[3]].message.startswith("takes more memory than there is")
+    assert [outcomes[job].state for job in JOBS].count("done") == 3
+    assert batch.summary(outcomes.values()) == "3 done, 3 failed"
 
 
 def test_what_read_answers_nothing_for_is_skipped() -> None:

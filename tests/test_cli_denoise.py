@@ -206,6 +206,13 @@ def test_pipes_keep_depth_metadata_and_alpha() -> None:
     assert b"dc:format" in after.metadata.xmp
 
 
+def test_what_is_wrong_with_a_piped_photo_is_said_once() -> None:
+    assert denoise("-", "out.png", stdin=b"").err.startswith("photofix: standard input: the file is empty")
+    assert denoise("-", "out.pgm", stdin=Path("deep.png").read_bytes()).err.startswith(
+        "standard input: PNM has no alpha"
+    )
+
+
 def test_a_pipe_takes_the_format_it_is_told() -> None:
     assert picture(denoise("-", "--format", "tiff", stdin=Path("deep.png").read_bytes()).out).format == "tiff"
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from dng import Calibration, cfa_dng
 from typer.testing import CliRunner
 
 from photofix.cli import app
+from pictures import profile, samples
 
 
-def told(path: Path) -> dict[str, str]:
+def told(path: Path) -> dict[str, Any]:
     result = CliRunner().invoke(app, ["info", str(path), "--json", "--device", "cpu"])
     assert result.exit_code == 0, result.output
-    facts: dict[str, str] = json.loads(result.stdout)
+    facts: dict[str, Any] = json.loads(result.stdout)
     return facts
 
 
@@ -39,6 +42,7 @@ def test_a_sound_sensor(tmp_path: Path) -> None:
     path = tmp_path / "sound.dng"
     path.write_bytes(cfa_dng(sensor(), BORDER))
     facts = told(path)
+    assert (facts["width"], facts["height"], facts["white balance"]) == (370, 260, "2 1 1.54")
     assert (facts["mosaic"], facts["black"], facts["white"]) == ("RGGB", "512 512 512 512", "16383")
     assert facts["margins"] == "top 20, left 30, bottom 20, right 20; 4 masked"
     assert facts["noise"] == "shot 0.000126 read 2.54e-07 (the file's own noise profile)"
@@ -54,6 +58,17 @@ def test_a_sensor_with_flaws(tmp_path: Path) -> None:
     assert rows == pytest.approx(5, rel=0.4)
     assert columns == 0
     assert float(facts["black drift"].split()[-1]) == pytest.approx(20 * 260 / 300, abs=4)
+
+
+def test_a_finished_picture(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.jpg"
+    tifffile.imwrite(path, samples((3, 19, 23, 3), "uint16"), photometric="rgb", iccprofile=profile())
+    facts = told(path)
+    assert (facts["width"], facts["height"], facts["bits"]) == (23, 19, 16)
+    assert facts["size"] == "23 x 19 (0.0 megapixels)"
+    assert facts["profile"] == "sRGB built-in"
+    assert facts["notes"] == "a TIFF file in spite of its name; first of 3 pages"
+    assert 0 <= facts["sigma"] <= 100
 
 
 def test_where_the_noise_profile_is_from(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import resource
 import stat
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -330,6 +333,29 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch:
             write(photo(), target)
         assert target.read_bytes() == b"old"
         assert os.listdir(tmp_path) == ["a.png"]
+
+
+@pytest.fixture
+def _full_disk() -> Iterator[None]:
+    """Files end at 1000 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("_full_disk")
+@pytest.mark.parametrize("format_name", PICTURE_FORMATS)
+def test_a_full_disk_is_said_whoever_meets_it(format_name: str, tmp_path: Path) -> None:
+    ending = FORMATS[format_name].endings[0]
+    with pytest.raises(
+        WriteError, match=rf"a\.{ending}: cannot be written \(.+\); check the folder and the space left"
+    ):
+        write(photo(size=(64, 64)), tmp_path / f"a.{ending}")
+    assert not os.listdir(tmp_path)
+    # A pipe's picture is made in a temporary folder: it is that one's disk which is full.
+    with pytest.raises(WriteError, match=rf"{tempfile.gettempdir()}.*\.{ending}: cannot be written"):
+        write_stream(photo(size=(64, 64)), io.BytesIO(), SaveOptions(format=format_name))
 
 
 def test_a_missing_folder_is_said(tmp_path: Path) -> None:

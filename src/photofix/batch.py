@@ -286,6 +286,8 @@ def _one(job: Job, steps: Steps, gates: dict[str, threading.Semaphore], stop: th
         raise
     except PhotofixError as error:
         return Outcome(job, "failed", str(error))
+    except MemoryError:
+        return Outcome(job, "failed", "takes more memory than there is: close other programs, or do it alone")
     except Exception as error:  # the one place that isolates a photo: a bug met on one is not to cost the others
         return Outcome(job, "failed", f"unexpected {error!r}: please report it")
 

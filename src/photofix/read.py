@@ -142,7 +142,9 @@ def _read(stream: BinaryIO, name: str) -> Photo | RawPhoto:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's words about damaged EXIF, which we pass on as it is
             photo = _READERS[kind](stream)
-    except (*_DECODER_ERRORS, MemoryError) as error:
+    except MemoryError as error:
+        raise ReadError(f"{name}: this {kind.upper()} file takes more memory than there is") from error
+    except _DECODER_ERRORS as error:
         reason = str(error) or type(error).__name__
         raise ReadError(
             f"{name}: this {kind.upper()} file is truncated, damaged or of a rare kind ({reason}); "

@@ -140,11 +140,10 @@ def write(photo: Photo | Negative, target: Path, options: SaveOptions = AS_IS) -
 def write_stream(photo: Photo | Negative, stream: BinaryIO, options: SaveOptions = AS_IS) -> list[str]:
     """Save a photo into a pipe, which need not seek; PNG if options do not say. As write() otherwise."""
     format_name = format_of(options.format or ("png" if isinstance(photo, Photo) else "dng"))
-    check_limits(_shape(photo), format_name)
     try:
         with tempfile.TemporaryDirectory(prefix="photofix-") as folder:
             whole = Path(folder, "picture." + FORMATS[format_name].endings[0])
-            notes = _encode(photo, whole, format_name, options)
+            notes = write(photo, whole, replace(options, format=format_name))
             with whole.open("rb") as encoded:
                 shutil.copyfileobj(encoded, stream, 1 << 20)
             stream.flush()

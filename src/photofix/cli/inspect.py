@@ -38,7 +38,8 @@ def info(
     source = sys.stdin.buffer.read() if file == "-" else Path(file)
     photo = read(source, file)
     models = Models(Settings(device=device, precision=precision, tile=options.tile_of(tile)))
-    _print(dict([*_file_facts(photo), *_noise_facts(photo, models), *_run_facts(photo, models)]), as_json)
+    facts = dict([*_file_facts(photo), *_noise_facts(photo, models), *_run_facts(photo, models)])
+    _print(_numbers(photo) | facts if as_json else facts, as_json)
 
 
 def doctor(as_json: Json = False) -> None:
@@ -71,6 +72,7 @@ def _file_facts(photo: Photo | RawPhoto) -> Iterator[tuple[str, object]]:
         yield "depth", f"{photo.pixels.dtype.itemsize * 8} bits, {'gray' if channels == 1 else 'RGB'}"
         yield "alpha", "yes" if photo.alpha is not None else "no"
         yield "encoding", photo.encoding
+        yield "profile", _profile(photo.metadata.icc)
     else:
         height, width = photo.mosaic.shape
         yield "format", "raw"
@@ -79,12 +81,36 @@ def _file_facts(photo: Photo | RawPhoto) -> Iterator[tuple[str, object]]:
         yield "mosaic", photo.pattern
         yield "black", " ".join(f"{level:g}" for level in photo.black)
         yield "white", f"{photo.white:g}"
+        yield "white balance", " ".join(f"{gain:.3g}" for gain in photo.balance)
         yield "margins", _margins(photo)
         yield "iso", photo.iso or "not named"
     held = [f"{name} {len(block)} bytes" for name, block in vars(photo.metadata).items() if block]
     yield "metadata", ", ".join(held) or "none"
-    for note in getattr(photo, "notes", ()):
-        yield "note", note
+    if photo.notes:
+        yield "notes", "; ".join(photo.notes)
+
+
+def _numbers(photo: Photo | RawPhoto) -> dict[str, object]:
+    """What JSON has beside the words, for programs."""
+    from photofix.photo import Photo
+
+    pixels = photo.pixels if isinstance(photo, Photo) else photo.mosaic
+    height, width, *_ = pixels.shape
+    return {"width": width, "height": height, "bits": pixels.dtype.itemsize * 8}
+
+
+def _profile(icc: bytes | None) -> str:
+    """What an ICC profile calls itself."""
+    if icc is None:
+        return "none: sRGB is meant"
+    import io
+
+    from PIL import ImageCms
+
+    try:
+        return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(icc))).strip()
+    except (ImageCms.PyCMSError, OSError):
+        return "damaged"
 
 
 def _noise_facts(photo: Photo | RawPhoto, models: Models) -> Iterator[tuple[str, object]]:
@@ -93,7 +119,7 @@ def _noise_facts(photo: Photo | RawPhoto, models: Models) -> Iterator[tuple[str,
     from photofix.restore_raw import noise_profile, noise_source
 
     if isinstance(photo, Photo):
-        yield "noise", f"sigma {noise_level(photo, models)[1] * 255:.1f} of 255"
+        yield "sigma", round(noise_level(photo, models)[1] * 255, 2)
         return
     profiles = noise_profile(photo, "auto")
     shown = [f"shot {shot:.3g} read {read:.3g}" for shot, read in profiles]
@@ -137,14 +163,17 @@ def _run_facts(photo: Photo | RawPhoto, models: Models) -> Iterator[tuple[str, o
 
 def _versions() -> Iterator[tuple[str, object]]:
     import platform
-    from importlib.metadata import version
+    from importlib.metadata import PackageNotFoundError, version
 
     import photofix
 
     yield "photofix", photofix.__version__
     yield "python", platform.python_version()
     for package in ("torch", "numpy", "rawpy", "pillow", "opencv-python-headless", "tifffile", "OpenImageIO"):
-        yield package, version(package)
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            yield package, "not installed under this name"
 
 
 def _machine() -> Iterator[tuple[str, object]]:

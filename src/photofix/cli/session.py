@@ -29,6 +29,9 @@ from photofix.olat import Stage, frames_of
 from photofix.photo import Negative, Photo, RawPhoto
 from photofix.write import SaveOptions
 
+#: What messages call a photo that is read from there.
+STDIN = "standard input"
+
 
 @dataclass(frozen=True)
 class Manner:
@@ -166,7 +169,7 @@ def _steps(work: Work, models: Models, progress: Progress, stop: threading.Event
         if work.files.skip_existing and job.target != STREAM and _is_readable(job.target):
             return None
         if job.source == STREAM:
-            return reading.read(sys.stdin.buffer.read(), "standard input")
+            return reading.read(sys.stdin.buffer.read(), STDIN)
         if work.files.stage:
             return stage_files.opened(job.source, work.files.stage)
         if job.more and work.files.bracket:
@@ -255,7 +258,8 @@ def _record(outcome: Outcome) -> dict[str, object]:
 
 def _lines(outcome: Outcome, manner: Manner) -> list[str]:
     """What there is to say of a photo: why it failed, what was done if that is asked for, what was lost."""
-    name, message = str(outcome.job.source), outcome.message
+    source, message = outcome.job.source, outcome.message
+    name = STDIN if source == STREAM else str(source)
     if outcome.state == "failed":
         return [f"photofix: {message if name in message else f'{name}: {message}'}"]
     if manner.quiet:

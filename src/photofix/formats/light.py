@@ -104,4 +104,4 @@ def write(photo: Photo, path: Path, kind: str, half: bool) -> None:
     if output is None:
         raise WriteError(OpenImageIO.geterror())
     if not (output.open(str(path), spec) and output.write_image(samples) and output.close()):
-        raise WriteError(output.geterror() or "the encoder failed")
+        raise WriteError(f"cannot be written ({output.geterror().strip()}); check the folder and the space left")
