@@ -193,6 +193,37 @@ def test_tiff_that_pillow_wrote_keeps_exif() -> None:
     assert reread.get_ifd(34665)[33434] == pytest.approx(1 / 250)
 
 
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("kind", ["B", "I"])
+def test_tiff_iptc_of_any_type_and_byte_order(order: str, kind: str) -> None:
+    """Called numbers of 32 bits, the records are written as the bytes that they are."""
+    records = b"\x1c\x02\x78\0\7Rowboat"
+    value = records if kind == "B" else struct.unpack(f"{order}{len(records) // 4}I", records)
+    tags = [(33723, {"B": 7, "I": 4}[kind], len(value), value, True)]
+    data = by_tifffile(np.zeros((9, 9), np.uint8), photometric="minisblack", order=order, extratags=tags)
+    assert opened(data).metadata.iptc == records
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_density_by_inch_or_centimetre_turns_with_the_picture(orientation: int) -> None:
+    turned = orientation == 6
+    tags = [(274, 3, 1, orientation, True)]
+    flat = np.zeros((9, 9), np.uint8)
+    for unit, factor in (("INCH", 1), ("CENTIMETER", 2.54), ("NONE", 0)):
+        data = by_tifffile(flat, photometric="minisblack", resolution=(200, 100), resolutionunit=unit, extratags=tags)
+        density = opened(data).metadata.density
+        wanted = (100 * factor, 200 * factor) if turned else (200 * factor, 100 * factor)
+        assert density == (pytest.approx(wanted) if factor else None)
+
+
+def test_jpeg_density_by_centimetre() -> None:
+    data = by_pillow(Image.new("L", (9, 9)), "JPEG", dpi=(120, 120))
+    place = data.index(b"JFIF\0") + 7
+    assert opened(data).metadata.density == (120, 120)
+    assert opened(data[:place] + b"\2" + data[place + 1 :]).metadata.density == pytest.approx((304.8, 304.8))
+    assert opened(data[:place] + b"\0" + data[place + 1 :]).metadata.density is None
+
+
 # Other oddities
 
 

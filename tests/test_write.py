@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, IptcImagePlugin
 
 from photofix import metadata as meta
 from photofix.color import srgb_to_linear
@@ -135,6 +135,48 @@ def test_metadata_survive(tmp_path: Path, ending: str, kind: str) -> None:
         assert content(result.exif) == content(EXIF)
     else:
         assert result.exif == EXIF
+
+
+#: A caption, "Ship" (IPTC-IIM 4.2, dataset 2:120); of an odd length.
+IPTC = b"\x1c\x02\x78\0\4Ship"
+
+
+@pytest.mark.parametrize("ending", ["jpg", "tif"])
+def test_iptc_and_density_survive_as_other_readers_see_them(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"a.{ending}"
+    plain = photo()
+    scan = replace(plain, metadata=replace(plain.metadata, iptc=IPTC, density=(600.0, 300.0)))
+    result = saved(scan, path).metadata
+    assert (result.iptc, result.density) == (IPTC, (600, 300))
+    assert (result.xmp, result.icc) == (XMP, profile())
+    with Image.open(path) as image:
+        records = IptcImagePlugin.getiptcinfo(image)
+        assert records == {(2, 120): b"Ship"}
+        assert image.info["dpi"] == (600, 300)
+    stripped = saved(scan, path, SaveOptions(strip_metadata=True)).metadata
+    assert (stripped.iptc, stripped.xmp, stripped.icc, stripped.density) == (None, None, profile(), (600, 300))
+
+
+@pytest.mark.parametrize("ending", ["png", "webp", "avif", "exr"])
+def test_iptc_without_a_place_is_said(tmp_path: Path, ending: str) -> None:
+    scan = replace(photo(), metadata=Metadata(iptc=IPTC, density=(600.0, 300.0)))
+    assert any("IPTC: left out" in note for note in write(scan, tmp_path / f"a.{ending}"))
+    if ending == "png":
+        with Image.open(tmp_path / "a.png") as image:
+            assert image.info["dpi"] == pytest.approx((600, 300), abs=0.02)
+
+
+def test_the_density_of_a_file_goes_before_the_one_in_its_exif(tmp_path: Path) -> None:
+    """Programs that add EXIF to a scan put 72 there, which means nothing."""
+    exif = Image.Exif()
+    exif[282], exif[283], exif[296], exif[269] = 72, 72, 2, "Page 7"
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", exif=exif, dpi=(600, 600))
+    scan = read(tmp_path / "a.png")
+    assert isinstance(scan, Photo)
+    write(scan, tmp_path / "a.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.pages.first.get_resolution("INCH") == pytest.approx((600, 600), abs=0.02)
+        assert file.pages.first.tags.valueof(269) == "Page 7"
 
 
 def content(exif: bytes | None) -> meta.Directory:

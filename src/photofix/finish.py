@@ -13,7 +13,7 @@ import numpy as np
 
 from photofix import tone
 from photofix.color import TO_BT2020, WHITE_NITS, linear_to_srgb, pq
-from photofix.photo import GainMap, Metadata, Photo
+from photofix.photo import GainMap, Photo
 from photofix.profile import linear_srgb, to_srgb
 
 #: How much brighter than paper white displays are taken to be: by a gain map, and at 1000 cd/m2.
@@ -99,5 +99,4 @@ def _for_bright_displays(photo: Photo, finish: Finish) -> Photo:
             else light[top : top + _ROWS]
         )
         pixels[top : top + _ROWS] = np.rint(pq(part @ TO_BT2020.T * np.float32(WHITE_NITS)) * 65535)
-    metadata = Metadata(photo.metadata.exif, photo.metadata.xmp, None)
-    return replace(photo, pixels=pixels, encoding="pq", alpha=None, metadata=metadata)
+    return replace(photo, pixels=pixels, encoding="pq", alpha=None, metadata=replace(photo.metadata, icc=None))

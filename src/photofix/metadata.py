@@ -1,4 +1,4 @@
-"""EXIF, XMP and ICC as bytes: the little that has to be read or set, leaving all else as it was.
+"""EXIF, XMP, ICC and IPTC as bytes: the little that has to be read or set, leaving all else as it was.
 
 EXIF is a TIFF structure (TIFF 6.0; CIPA DC-008, Exif 2.32): directories of fields, some leading to further ones.
 """
@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import BinaryIO
 
-ORIENTATION = 274
+ORIENTATION, IPTC = 274, 33723
 _EXIF, _GPS, _INTEROPERABILITY, _SUBDIRECTORIES = 34665, 34853, 40965, 330
 _POINTERS = (_EXIF, _GPS, _INTEROPERABILITY)
 #: What of a TIFF file's first directory describes the photo and not how its samples are stored.
 _RESOLUTION = (282, 283, 296)
-_DESCRIPTIVE = (270, 271, 272, *_RESOLUTION, 305, 306, 315, 33432, *range(40091, 40096), _EXIF, _GPS)
+_DESCRIPTIVE = (
+    *(269, 270, 271, 272, *_RESOLUTION, 285, 305, 306, 315, 316, 337, 18246, 18249, 33432),
+    *(*range(40091, 40096), _EXIF, _GPS),
+)
 #: Bytes of a value, and of the number in it that the byte order turns, by TIFF field type.
 _VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _NUMBER_BYTES = _VALUE_BYTES | {5: 4, 10: 4}
@@ -166,6 +169,21 @@ def exif_of_tiff(stream: BinaryIO) -> bytes | None:
     return b"II*\0\x08\0\0\0" + packed(kept | {ORIENTATION: (3, b"\1\0")}, 8)
 
 
+def iptc_of(directory: Directory) -> bytes | None:
+    """The IPTC-IIM records (4.2) in a TIFF file's directory: many writers call their bytes numbers of 32 bits, which
+    the file's byte order does not turn."""
+    field = directory.get(IPTC)
+    if not isinstance(field, tuple):
+        return None
+    kind, value = field
+    return next((one for one in (value, _swapped(value, _NUMBER_BYTES[kind])) if one[:1] == b"\x1c"), None)
+
+
+def believed_density(across: float, down: float) -> tuple[float, float] | None:
+    """Dots per inch, if they can be that and not a format's way to say nothing."""
+    return (across, down) if 1 < across < 65536 and 1 < down < 65536 else None
+
+
 def add_exif_to_tiff(stream: BinaryIO, exif: bytes) -> None:
     """Write an EXIF block's fields into the first directory of a little-endian TIFF file, open for update.
 
@@ -174,7 +192,9 @@ def add_exif_to_tiff(stream: BinaryIO, exif: bytes) -> None:
     layout = _layout(stream)
     directory = _directory(stream, layout, layout.first)
     described = read_directory(io.BytesIO(exif))
-    added = {tag: field for tag, field in described.items() if tag in _DESCRIPTIVE}
+    # A resolution that is there already is the samples' own.
+    kept = _RESOLUTION if numbers(directory, _RESOLUTION[-1]) != (1,) else ()
+    added = {tag: field for tag, field in described.items() if tag in _DESCRIPTIVE and tag not in kept}
     place = stream.seek(0, io.SEEK_END)
     place += stream.write(b"\0" * (-place % 8))
     stream.write(packed(directory | added, place, layout.big))

@@ -19,12 +19,16 @@ Encoding = Literal["srgb", "linear", "pq"]
 class Metadata:
     """What travels with the pixels, as bytes that we pass on and do not interpret.
 
-    exif is a TIFF structure (no "Exif\\0\\0" before it) whose Orientation says 1, xmp an XML packet, icc a profile.
+    exif is a TIFF structure (no "Exif\\0\\0" before it) whose Orientation says 1, xmp an XML packet, icc a profile,
+    iptc records of IPTC-IIM. density: dots per inch, horizontally and vertically, where the file has a place for them
+    beside EXIF: how large a scanned page was.
     """
 
     exif: bytes | None = None
     xmp: bytes | None = None
     icc: bytes | None = None
+    iptc: bytes | None = None
+    density: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from photofix.libraw import (
 from photofix.metadata import (
     Directory,
     exif_of_tiff,
+    iptc_of,
     numbers,
     read_directory,
     subdirectories,
@@ -224,7 +225,11 @@ def _metadata(raw: rawpy.RawPy, data: bytes, directories: list[Directory]) -> Me
     if not directories:
         return _preview_metadata(raw)
     xmp = directories[0].get(_XMP)
-    return Metadata(exif=exif_of_tiff(io.BytesIO(data)), xmp=upright_xmp(xmp[1]) if isinstance(xmp, tuple) else None)
+    return Metadata(
+        exif=exif_of_tiff(io.BytesIO(data)),
+        xmp=upright_xmp(xmp[1]) if isinstance(xmp, tuple) else None,
+        iptc=iptc_of(directories[0]),
+    )
 
 
 def _preview_metadata(raw: rawpy.RawPy) -> Metadata:

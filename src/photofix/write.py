@@ -34,7 +34,7 @@ class SaveOptions:
     format: a name of FORMATS; None: what the name's ending says.
     quality: 1 to 100 for JPEG, WebP and AVIF; 100 is lossless in WebP and AVIF.
     bit_depth: 8, 16 or 32; None: the photo's own. 32 is floating-point; 16 in EXR is its half float.
-    strip_metadata: leave out EXIF and XMP, and keep only the profile, without which colors change.
+    strip_metadata: leave out EXIF, XMP and IPTC, and keep the profile, without which colors change, and the density.
     history: one line to add to the processing history, or "".
     """
 
@@ -67,17 +67,18 @@ class Format:
 
 
 _ALL = ("exif", "xmp", "icc")
+_WITH_IPTC = (*_ALL, "iptc")
 FORMATS = {
-    "jpeg": Format(("jpg", "jpeg", "jpe", "jfif"), (8,), False, True, False, _ALL, 65535, quality=95),
+    "jpeg": Format(("jpg", "jpeg", "jpe", "jfif"), (8,), False, True, False, _WITH_IPTC, 65535, quality=95),
     "png": Format(("png",), (8, 16), True, True, False, _ALL, 1_000_000),
-    "tiff": Format(("tif", "tiff"), (8, 16, 32), True, True, False, _ALL, 2**32 - 1),
+    "tiff": Format(("tif", "tiff"), (8, 16, 32), True, True, False, _WITH_IPTC, 2**32 - 1),
     "webp": Format(("webp",), (8,), True, False, False, _ALL, 16383, quality=92),
     "avif": Format(("avif",), (8, 12), True, True, False, _ALL, 32768, 16384**2, quality=90),
     "exr": Format(("exr",), (16, 32), True, True, True, ("xmp",), 2**31 - 1),
     "hdr": Format(("hdr", "pic"), (32,), False, False, True, (), 2**31 - 1),
     "pnm": Format(("ppm", "pgm", "pnm"), (8, 16), False, True, False, (), 2**31 - 1),
     "pfm": Format(("pfm",), (32,), False, True, True, (), 2**31 - 1),
-    "dng": Format(("dng",), (16,), False, True, True, _ALL, 65535, 2**31 - 1),
+    "dng": Format(("dng",), (16,), False, True, True, _WITH_IPTC, 65535, 2**31 - 1),
 }
 _TITLES = {"hdr": "Radiance HDR", "webp": "WebP"}
 
@@ -255,10 +256,11 @@ def _encoding_out(photo: Photo, held: Format, depth: int) -> Encoding:
 def _fit_metadata(
     photo: Photo, stored: Encoding, held: Format, title: str, options: SaveOptions
 ) -> tuple[Metadata, list[str]]:
-    exif, xmp, icc = photo.metadata.exif, photo.metadata.xmp, photo.metadata.icc
+    given = photo.metadata
+    exif, xmp, icc, iptc = given.exif, given.xmp, given.icc, given.iptc
     notes = []
     if options.strip_metadata:
-        exif = xmp = None
+        exif = xmp = iptc = None
     if options.history and not options.strip_metadata and "xmp" in held.metadata:
         longer = meta.with_history(xmp, options.history)
         notes += [] if longer else ["its XMP is of a rare kind: no history added"]
@@ -269,10 +271,11 @@ def _fit_metadata(
     elif icc and stored != photo.encoding:
         notes.append("its profile is not true of the new encoding: left out, sRGB is meant")
         icc = None
-    blocks = {"exif": exif, "xmp": xmp, "icc": icc}
+    blocks = {"exif": exif, "xmp": xmp, "icc": icc, "iptc": iptc}
     lost = [name.upper() for name, block in blocks.items() if block and name not in held.metadata]
     notes += [f"{title} does not hold {' and '.join(lost)}: left out"] if lost else []
-    return Metadata(**{name: block for name, block in blocks.items() if name in held.metadata}), notes
+    fitted = Metadata(exif, xmp, icc, iptc, given.density)
+    return replace(fitted, **dict.fromkeys(blocks.keys() - set(held.metadata))), notes
 
 
 def converted(

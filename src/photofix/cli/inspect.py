@@ -73,6 +73,7 @@ def _file_facts(photo: Photo | RawPhoto) -> Iterator[tuple[str, object]]:
         yield "alpha", "yes" if photo.alpha is not None else "no"
         yield "encoding", photo.encoding
         yield "profile", _profile(photo.metadata.icc)
+        yield "density", _density(photo.metadata.density)
     else:
         height, width = photo.mosaic.shape
         yield "format", "raw"
@@ -84,10 +85,14 @@ def _file_facts(photo: Photo | RawPhoto) -> Iterator[tuple[str, object]]:
         yield "white balance", " ".join(f"{gain:.3g}" for gain in photo.balance)
         yield "margins", _margins(photo)
         yield "iso", photo.iso or "not named"
-    held = [f"{name} {len(block)} bytes" for name, block in vars(photo.metadata).items() if block]
+    held = [f"{name} {len(block)} bytes" for name, block in vars(photo.metadata).items() if isinstance(block, bytes)]
     yield "metadata", ", ".join(held) or "none"
     if photo.notes:
         yield "notes", "; ".join(photo.notes)
+
+
+def _density(density: tuple[float, float] | None) -> str:
+    return "not said" if density is None else "{:g} x {:g} dots per inch".format(*(round(dots, 1) for dots in density))
 
 
 def _numbers(photo: Photo | RawPhoto) -> dict[str, object]:

@@ -163,7 +163,7 @@ BitDepth = Annotated[
     ),
 ]
 StripMetadata = Annotated[
-    bool, typer.Option("--strip-metadata", help="Leave out EXIF and XMP.", rich_help_panel=_OUTPUT)
+    bool, typer.Option("--strip-metadata", help="Leave out EXIF, XMP and IPTC.", rich_help_panel=_OUTPUT)
 ]
 Roi = Annotated[
     str | None,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 #: Bytes that one segment of metadata can hold behind its name.
-_MOST_EXIF, _MOST_XMP = 65533 - 6, 65533 - 29
+_MOST_EXIF, _MOST_XMP, _MOST_IPTC = 65533 - 6, 65533 - 29, 65533 - 27
+
+#: Among Adobe's image resources (Photoshop File Formats Specification), IPTC's.
+_IPTC = 0x0404
 
 
 def read(stream: BinaryIO) -> Photo:
@@ -28,11 +32,19 @@ def read(stream: BinaryIO) -> Photo:
         check_size(stream, *image.size, 4)
         info = image.info
         exif, xmp, icc = info.get("exif"), info.get("xmp"), info.get("icc_profile")
-        metadata = Metadata(exif.removeprefix(b"Exif\0\0") if exif else None, xmp, icc)
+        iptc = info.get("photoshop", {}).get(_IPTC)
+        metadata = Metadata(exif.removeprefix(b"Exif\0\0") if exif else None, xmp, icc, iptc, _density(image))
         image.load()
         if image.mode == "CMYK":
             return from_cmyk(image, metadata)
         return photo_of(np.asarray(image), metadata)
+
+
+def _density(image: Image.Image) -> tuple[float, float] | None:
+    """What the JFIF header says (ITU-T T.871, 10.1), by inch or by centimetre."""
+    inch = {1: 1, 2: 2.54}.get(image.info.get("jfif_unit", 0))
+    across, down = image.info.get("jfif_density", (0, 0))
+    return meta.believed_density(across * inch, down * inch) if inch else None
 
 
 def from_cmyk(
@@ -70,10 +82,24 @@ def write(photo: Photo, stream: BinaryIO, quality: int) -> list[str]:
     if xmp and len(xmp) > _MOST_XMP:
         notes.append(f"XMP of {len(xmp):,} bytes is more than JPEG holds: left out")
         xmp = None
+    if metadata.iptc and len(metadata.iptc) > _MOST_IPTC:
+        notes.append(f"IPTC of {len(metadata.iptc):,} bytes is more than JPEG holds: left out")
+        metadata = replace(metadata, iptc=None)
     pixels = photo.pixels[..., 0] if photo.pixels.shape[2] == 1 else photo.pixels
     blocks = {"exif": exif and b"Exif\0\0" + exif, "xmp": xmp, "icc_profile": metadata.icc}
-    present = {name: block for name, block in blocks.items() if block}
+    present: dict[str, Any] = {name: block for name, block in blocks.items() if block}
+    if metadata.density:
+        present["dpi"] = tuple(round(dots) for dots in metadata.density)
+    if metadata.iptc:
+        present["extra"] = _photoshop(metadata.iptc)
     picture = io.BytesIO()
     Image.fromarray(pixels).save(picture, "JPEG", quality=quality, subsampling=0, **present)
     stream.write(ultrahdr.joined(picture.getvalue(), gain) if gain else picture.getvalue())
     return notes
+
+
+def _photoshop(iptc: bytes) -> bytes:
+    """The segment APP13 that IPTC's records stand in, as a nameless image resource."""
+    resource = struct.pack(">4sHHI", b"8BIM", _IPTC, 0, len(iptc)) + iptc + bytes(len(iptc) % 2)
+    content = b"Photoshop 3.0\0" + resource
+    return struct.pack(">HH", 0xFFED, 2 + len(content)) + content

@@ -58,6 +58,8 @@ def photo_of(
     turn = meta.orientation(exif) if orientation is None else orientation
     if turn != 1:
         metadata = replace(metadata, xmp=metadata.xmp and meta.upright_xmp(metadata.xmp))
+    if turn >= 5 and metadata.density:
+        metadata = replace(metadata, density=metadata.density[::-1])
     metadata = replace(metadata, exif=exif and meta.upright_exif(exif))
     samples = upright(samples[..., None] if samples.ndim == 2 else samples, turn)
     alpha = None

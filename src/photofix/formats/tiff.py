@@ -33,7 +33,8 @@ def read(stream: BinaryIO) -> Photo:
         page, notes = _first_page(file)
         _check_page(stream, page)
         icc, xmp = (_block(page, tag) for tag in (_ICC, _XMP))
-        metadata = Metadata(meta.exif_of_tiff(stream), xmp, icc)
+        iptc = meta.iptc_of(meta.read_directory(stream))
+        metadata = Metadata(meta.exif_of_tiff(stream), xmp, icc, iptc, _density(page))
         samples, more = _samples(page)
         orientation = page.tags.valueof(meta.ORIENTATION, 1)
         colormap = page.colormap
@@ -85,6 +86,11 @@ def _check_page(stream: BinaryIO, page: TiffPage) -> None:
 def _block(page: TiffPage, tag: int) -> bytes | None:
     value = page.tags.valueof(tag)
     return value.encode() if isinstance(value, str) else bytes(value) if isinstance(value, (bytes, tuple)) else None
+
+
+def _density(page: TiffPage) -> tuple[float, float] | None:
+    """Dots per inch; without a unit they are but a ratio."""
+    return meta.believed_density(*page.get_resolution("INCH")) if page.tags.valueof(296, 2) in (2, 3) else None
 
 
 def _samples(page: TiffPage) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -149,7 +155,7 @@ def write(photo: Photo, path: str) -> None:
 
     samples, metadata = joined(photo), photo.metadata
     row_bytes = samples[0].nbytes
-    blocks = ((_XMP, 1, metadata.xmp), (_ICC, 7, metadata.icc))
+    blocks = ((_XMP, 1, metadata.xmp), (_ICC, 7, metadata.icc), (meta.IPTC, 7, metadata.iptc))
     big = samples.nbytes > _MOST_CLASSIC
     tifffile.imwrite(
         path,
@@ -163,6 +169,8 @@ def write(photo: Photo, path: str) -> None:
         compressionargs={"level": 1},
         predictor=True,
         rowsperstrip=max(1, _STRIP_BYTES // row_bytes),
+        resolution=metadata.density,
+        resolutionunit="INCH" if metadata.density else None,
         metadata=None,
         software=False,
         extratags=[(tag, kind, len(block), block, True) for tag, kind, block in blocks if block],
