@@ -64,6 +64,15 @@ def test_clipped_streaks_do_not_hide_the_kernel() -> None:
     assert alike(found_blur.found(streaked, lamps).whole, kernel) > 0.9
 
 
+def test_the_white_of_a_page_is_paper_and_no_clipped_light() -> None:
+    kernel, letters = psf.parse("0,-6;4,1;7,5"), np.full((200, 240, 3), 255, np.uint8)
+    for line in range(30, 200, 36):
+        cv2.putText(letters, "A page of print", (8, line), cv2.FONT_HERSHEY_SIMPLEX, 0.8, (5, 5, 5), 2)
+    page = letters.astype(np.float32) / 255
+    blur = found_blur.found(shown(spread(page, kernel)), shown(page, sigma=0))
+    assert alike(blur.whole, kernel) > 0.97
+
+
 def test_where_parts_moved_otherwise_each_has_its_kernel() -> None:
     light = scene(400, 420)
     kernels = psf.parse("motion:13,0"), psf.parse("motion:13,90")

@@ -34,6 +34,9 @@ _LEAST = 1e-8
 #: Light from here on, white at 1, was clipped; and how far around it nothing is believed, in pixels.
 _CLIPPED, _AROUND = 0.98, 10
 
+#: The share of a picture that is white, from which on white may be paper and not clipped light.
+_PAPER = 0.2
+
 #: One kernel for all that explains this share of what the cells' own kernels do is called the blur of the picture.
 _ALIKE = 0.95
 
@@ -135,8 +138,7 @@ def moments_of(blurred: np.ndarray, sharp: np.ndarray, side: int, share: float =
     """
     size = [cv2.getOptimalDFTSize(length + side) for length in blurred.shape]
     down, across = (np.sin(np.pi * (np.arange(length) + 0.5) / length) for length in blurred.shape)
-    believed = cv2.erode((blurred < _CLIPPED).astype(np.uint8), np.ones((2 * _AROUND + 1,) * 2, np.uint8))
-    weight = np.outer(down, across).astype(np.float32) * believed
+    weight = np.outer(down, across).astype(np.float32) * _believed(blurred)
     edges = [_gradient(sharp, axis) for axis in (0, 1)]
     chosen = _highest(edges, share) if share < 1 else np.True_
     own, cross = np.zeros((2, size[0], size[1] // 2 + 1), np.complex64)
@@ -146,6 +148,18 @@ def moments_of(blurred: np.ndarray, sharp: np.ndarray, side: int, share: float =
         own += fine * fine.conj()
         cross += soft * fine.conj()
     return Moments(_shifts(np.fft.irfft2(own, size), side - 1), _shifts(np.fft.irfft2(cross, size), side // 2))
+
+
+def _believed(blurred: np.ndarray) -> np.ndarray:
+    """(H, W) 1 where light tells of its blur and 0 around what was clipped; 1 everywhere where white is paper.
+
+    Clipped light may have been any brighter. A picture that is white in large part, most of its edges beside white, is
+    a page or a drawing: its white is as bright as it looks, and without these edges nothing would be left.
+    """
+    far = cv2.erode((blurred < _CLIPPED).astype(np.uint8), np.ones((2 * _AROUND + 1,) * 2, np.uint8))
+    power = sum(_gradient(blurred, axis) ** 2 for axis in (0, 1))
+    is_paper = (blurred >= _CLIPPED).mean() > _PAPER and (power * far).sum() < power.sum() / 2
+    return np.ones_like(far) if is_paper else far
 
 
 def _highest(edges: list[np.ndarray], share: float) -> np.ndarray:

@@ -12,7 +12,9 @@ noise as strong as the curve makes it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, Protocol
 
 import cv2
@@ -99,7 +101,7 @@ class Schedule:
     weight: float = 0.4
     power: float = 1.7
     first_turns: int = 30
-    turns: int = 3
+    turns: int = 15
 
 
 SCHEDULE = Schedule()
@@ -312,14 +314,17 @@ def plug_and_play(model: Restore, schedule: Schedule = SCHEDULE) -> Solve:
         for step, level in enumerate(levels):
             turns = schedule.turns if step else schedule.first_turns
             weight = np.float32(schedule.weight * (sigma / level) ** schedule.power)
-            explained = [_explained(frame, channel, plane, weight, turns) for channel, plane in enumerate(sharp)]
-            sharp = prior(np.stack(explained), float(level), lambda done: progress(round(done / schedule.steps)))
+            # Channels know nothing of each other, and Fourier transforms take one core each.
+            with ThreadPoolExecutor(len(sharp)) as pool:
+                explained = pool.map(partial(_explained, frame, weight, turns), range(len(sharp)), sharp)
+                likely = np.stack(list(explained))
+            sharp = prior(likely, float(level), step, lambda done: progress(round(done / schedule.steps)))
         return sharp
 
     return solve
 
 
-def _explained(frame: Frame, channel: int, likely: np.ndarray, weight: np.float32, turns: int) -> np.ndarray:
+def _explained(frame: Frame, weight: np.float32, turns: int, channel: int, likely: np.ndarray) -> np.ndarray:
     """The plane that explains what was observed and is near the likely one: least squares, solved exactly.
 
     What was not observed is filled in, and the answer found with it fills it better: after some turns it has settled.
@@ -346,17 +351,30 @@ class _Prior:
             self.slope = _slope(shown).astype(np.float32)
             self.gain = float(np.sqrt(np.mean(self.slope**2)))
 
-    def __call__(self, planes: np.ndarray, level: float, progress: Progress) -> np.ndarray:
+    def __call__(self, planes: np.ndarray, level: float, step: int, progress: Progress) -> np.ndarray:
         light = np.ascontiguousarray(planes.transpose(1, 2, 0), dtype=np.float32)
         shown = color.linear_to_srgb(light) if self.light else light
-        inside = shown.clip(0, 1)  # What lies outside is passed by a network that never met it.
-        shown += self.model(inside, self._sigma(level), 1.0, progress) - inside
+        # What lies outside is passed by a network that never met it. Turned otherwise in each step, it has no
+        # direction of its own to err in step after step (the paper's periodical geometric self-ensemble).
+        inside = _turned(shown.clip(0, 1), step)
+        shown += _turned_back(self.model(inside, self._sigma(level, step), 1.0, progress) - inside, step)
         return (color.srgb_to_linear(shown) if self.light else shown).transpose(2, 0, 1)
 
-    def _sigma(self, level: float) -> float | SigmaAt:
+    def _sigma(self, level: float, step: int) -> float | SigmaAt:
         if not self.light:
             return level
-        return lambda rows, columns: np.minimum(np.float32(level) / self.slope[rows, columns], np.float32(_LOUDEST))
+        sigma = np.minimum(np.float32(level) / _turned(self.slope, step), np.float32(_LOUDEST))
+        return lambda rows, columns: sigma[rows, columns]
+
+
+def _turned(pixels: np.ndarray, step: int) -> np.ndarray:
+    """By `step` quarter turns, after every fourth mirrored: eight in a row are all there are."""
+    return np.ascontiguousarray(np.rot90(pixels[:, ::-1] if step % 8 >= 4 else pixels, step))
+
+
+def _turned_back(pixels: np.ndarray, step: int) -> np.ndarray:
+    back = np.rot90(pixels, -step)
+    return back[:, ::-1] if step % 8 >= 4 else back
 
 
 def wiener(frame: Frame, sigma: float, progress: Progress) -> np.ndarray:
