@@ -157,7 +157,7 @@ def _believed(blurred: np.ndarray) -> np.ndarray:
     a page or a drawing: its white is as bright as it looks, and without these edges nothing would be left.
     """
     far = cv2.erode((blurred < _CLIPPED).astype(np.uint8), np.ones((2 * _AROUND + 1,) * 2, np.uint8))
-    power = sum(_gradient(blurred, axis) ** 2 for axis in (0, 1))
+    power = _gradient(blurred, 0) ** 2 + _gradient(blurred, 1) ** 2
     is_paper = (blurred >= _CLIPPED).mean() > _PAPER and (power * far).sum() < power.sum() / 2
     return np.ones_like(far) if is_paper else far
 
