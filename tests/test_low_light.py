@@ -170,9 +170,30 @@ def test_two_estimates_of_noise_agree_or_the_network_is_believed() -> None:
     shot, read = 0.001, 0.03**2
     light = np.repeat(np.float32([0.3, 0.3, 0.3, 0.3, 0.0]), 32)[None, :, None] * np.ones((32, 1, 3), np.float32)
     seen = np.rint(noise.stabilise(light, shot, read)[0] * 65535).astype(np.uint16)
-    quiet = low_light.Quiet(0.0, shot, read, 0.1, seen, seen)
+    quiet = low_light.Quiet(0.0, shot, read, 0.0, 0.1, seen, seen)
     told = low_light.agreed(quiet, np.float32([[0.11, 0.3, 0.02, 0.065, 0.065]]))
     np.testing.assert_allclose(told, np.float32([[0.1, 0.3, 0.02, 0.065, 0.1]]))
+
+
+def dusk(noise: float) -> np.ndarray:
+    """(144, 144, 3) uint8: a dim sky over ground of the first few levels, in blocks, as a camera's JPEG holds it."""
+    rng = np.random.default_rng(3)
+    ground = np.kron(rng.uniform(0, 3, (9, 18)), np.ones((8, 8)))
+    light = np.concatenate([np.broadcast_to(np.linspace(60, 90, 72)[:, None], (72, 144)), ground])[:, :, None]
+    return np.rint((light * np.ones(3) + rng.normal(0, noise, (144, 144, 3))).clip(0, 255)).astype(np.uint8)
+
+
+def test_ground_that_the_file_does_not_tell_from_black_stays_dark() -> None:
+    bright = np.asarray(photofix.low_light(dusk(0)))
+    assert bright[:60].mean() > 1.4 * dusk(0)[:60].mean()
+    assert bright[80:].mean() < 36
+
+
+def test_what_is_lost_is_what_no_noise_tells_apart() -> None:
+    whole, step = (slice(0, 144), slice(0, 144)), 1 / 255 / 12.92
+    assert low_light.evened(Photo(dusk(0)), 3.0, whole).lost == pytest.approx(2 * step, rel=0.1)
+    assert low_light.evened(Photo(dusk(3)), 3.0, whole).lost < 0.2 * step
+    assert low_light.evened(Photo((dusk(0) / np.float32(255))), 3.0, whole).lost == 0
 
 
 @pytest.mark.parametrize("tile", [256, 400])

@@ -59,10 +59,10 @@ def _lifted(photo: Photo, before: float, network: Model, models: Models, progres
     facts = facts_of(network, photo.pixels.shape, None) | {"exposure": round(exposure + before, 2)}
     if note or not settings.strength:
         return Restored(noted(untouched, [note] if note else []), facts)
-    how = _plan(shrunk, exposure, before, network, settings)
     notes: list[str] = []
     denoiser = replace(models.helper("denoise"), note=notes.append)
     quiet, sigma = _quiet(low_light.evened(photo, exposure, part), denoiser, models.helper("noise-level"), progress)
+    how = _plan(shrunk, exposure, before, quiet.lost, network, settings)
     lifted = low_light.lift(photo, how, part, quiet)
     if photo.format == "raw":  # developed without a camera's curve
         lifted = low_light.curved(lifted)
@@ -80,13 +80,16 @@ def _quiet(
     return replace(noisy, clean=clean), level.typical
 
 
-def _plan(shrunk: np.ndarray, exposure: float, before: float, network: Model, settings: Settings) -> low_light.Plan:
+def _plan(
+    shrunk: np.ndarray, exposure: float, before: float, lost: float, network: Model, settings: Settings
+) -> low_light.Plan:
     stops = network.stops(shrunk, exposure)
     auto = settings.lift.exposure == "auto"
     if not auto:
         stops = low_light.restrained(shrunk, stops, exposure)
     # What is bright is left alone: nothing becomes darker, unless that is asked for.
-    return replace(low_light.plan(shrunk, stops, exposure), least=min(exposure, -before), to_white=auto)
+    how = replace(low_light.plan(shrunk, stops, exposure), least=min(exposure, -before))
+    return replace(how, to_white=True, lost=lost) if auto else how
 
 
 def _exposure(shrunk: np.ndarray, before: float, network: Model, settings: Settings) -> tuple[float, str]:

@@ -48,6 +48,9 @@ _SAMPLE = 1536
 #: Stops past white that noise takes what is white: no reason to brighten it less.
 _SPARE = 0.15
 
+#: Steps above black up to which a file with no noise to tell them apart holds more rounding than picture.
+_LOST_STEPS = 2.0
+
 #: How many times as strong as estimated a network may judge noise to be, and the two agree.
 _WEAKER_IN_BLACK, _WEAKER, _STRONGER = 0.5, 0.8, 1.6
 
@@ -60,6 +63,7 @@ class Plan:
     """How a picture is brightened: in every place, stops = slope * brightness + offset, and not less than `least`.
 
     to_white: no pixel is brightened further than to where its brightest color is white, so that bright colors stay.
+    lost: light that the file does not tell from black; what is not far above it is brightened less.
 
     exposure: stops that were wanted. slope, offset: (h, w, 3) float32, cells laid over the whole picture, between whose
     centers the values run linearly. brightness: log2(light * 2**exposure + 2**-7), light being the mean of the colors.
@@ -70,6 +74,7 @@ class Plan:
     offset: np.ndarray
     least: float = -np.inf
     to_white: bool = False
+    lost: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -78,15 +83,26 @@ class Quiet:
 
     shot, read: variance = shot * light + read, of light made brighter by so many stops of exposure. level: the standard
     deviation that this makes the noise in even units, white being 1.
+    rounding: the part of read that is due to the steps of the file.
     seen, clean: (h, w, C) uint16.
     """
 
     exposure: float
     shot: float
     read: float
+    rounding: float
     level: float
     seen: np.ndarray
     clean: np.ndarray
+
+    @property
+    def lost(self) -> float:
+        """Light, as the file has it, that its steps do not tell from black.
+
+        The mean of noisy pixels tells parts of a step; but cameras smooth the noise away, and round then.
+        """
+        steps = _LOST_STEPS * np.sqrt(12 * self.rounding) * min(1.0, self.rounding / max(self.read, 1e-12))
+        return float(steps / 2**self.exposure)
 
 
 def small(photo: Photo, side: int) -> np.ndarray:
@@ -149,7 +165,7 @@ def evened(photo: Photo, exposure: float, part: Part) -> Quiet:
     for top in range(0, len(wanted), _BAND):
         even, level = noise.stabilise(color.light_of(wanted[top : top + _BAND], photo.encoding) * scale, shot, read)
         seen[top : top + _BAND] = np.rint(even.clip(0, 1) * 65535)
-    return Quiet(exposure, shot, read, level, seen, seen)
+    return Quiet(exposure, shot, read, rounding, level, seen, seen)
 
 
 def agreed(noisy: Quiet, judged: np.ndarray) -> np.ndarray:
@@ -236,7 +252,10 @@ def _stops(light: np.ndarray, how: Plan, whole: tuple[int, int], part: tuple[sli
     down, across = (_between(axis, size, cells) for axis, size, cells in zip(part, whole, both.shape, strict=False))
     lines = np.tensordot(down, both, 1).transpose(0, 2, 1) @ across.T
     slope, offset = np.split(lines, 2, 1)  # (h, C, w) each
-    stops = np.maximum(slope * _brightness(light, how.exposure)[:, None] + offset, np.float32(how.least))
+    stops = slope * _brightness(light, how.exposure)[:, None] + offset
+    if how.lost:
+        stops -= np.log2(1 + (np.float32(how.lost) / np.maximum(light.mean(2), np.float32(1e-9))) ** 2)[:, None]
+    stops = np.maximum(stops, np.float32(how.least))
     if how.to_white:
         room = -np.log2(np.clip(light.max(2), np.float32(2.0**-20), 1))
         stops = np.minimum(stops, room[:, None])
