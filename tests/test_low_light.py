@@ -193,7 +193,7 @@ def test_what_is_lost_is_what_no_noise_tells_apart() -> None:
     whole, step = (slice(0, 144), slice(0, 144)), 1 / 255 / 12.92
     assert low_light.evened(Photo(dusk(0)), 3.0, whole).lost == pytest.approx(2 * step, rel=0.1)
     assert low_light.evened(Photo(dusk(3)), 3.0, whole).lost < 0.2 * step
-    assert low_light.evened(Photo((dusk(0) / np.float32(255))), 3.0, whole).lost == 0
+    assert low_light.evened(Photo(dusk(0) / np.float32(255)), 3.0, whole).lost == 0
 
 
 @pytest.mark.parametrize("tile", [256, 400])
