@@ -103,6 +103,24 @@ def test_light_that_is_there_changes_nothing() -> None:
     np.testing.assert_array_equal(same.pixels, picture.pixels)
 
 
+def test_a_wall_is_relit_as_one_or_not() -> None:
+    """A network believes most of one wall, save a hole in the middle, and a few spots of the other."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    left = columns < SIDE // 2
+    believed = np.where(left, (rows - 32) ** 2 + (columns - 16) ** 2 > 12**2, (rows % 16 < 4) & (columns % 16 < 4))
+    walls = np.where(left, 90, 160) + np.random.default_rng(0).integers(-1, 2, (SIDE, SIDE))
+
+    def answer(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        here = believed if picture[0, 0, 0] < 0.5 else believed[:, ::-1]
+        maps = np.concatenate([np.zeros((2, SIDE, SIDE)), np.ones((1, SIDE, SIDE)), np.zeros((11, SIDE, SIDE))])
+        maps[3], maps[12] = SKY[0], np.where(here, np.log(0.2), np.log(1.5))
+        return maps.astype(np.float32), lights.harmonics(front())
+
+    sure = relight.scene(Photo(np.dstack([walls.astype(np.uint8)] * 3)), answer, SIDE, 16).sure
+    assert sure[4:-4, 4:28].min() > 0.9
+    assert sure[4:-4, 36:-4].max() < 0.3
+
+
 def test_what_is_not_known_stays() -> None:
     picture = stored(painted(front()))
     _, inside = ball()

@@ -33,6 +33,30 @@ def lines(picture: np.ndarray, guide: np.ndarray, flat: float, mean: Mean) -> tu
     return mean(slope), mean(level - slope * middle)
 
 
+def settled(plane: np.ndarray, guide: np.ndarray, reach: float, edge: float, flat: float) -> np.ndarray:
+    """Means of a plane (h, w) over what hangs together in a guide (h, w, C), float32: what lies in one thing agrees.
+
+    The recursive filter of Gastal and Oliveira, "Domain Transform for Edge-Aware Image and Video Processing" (2011).
+
+    Args:
+        reach: pixels over which means run. edge: the change of the guide, its channels added, that keeps means apart as
+            that distance does. flat: the change from one pixel to the next that is noise or shading yet.
+    """
+    means, rounds = plane.astype(np.float32), 3
+    steps = [np.abs(np.diff(one, axis=0)).sum(2) for one in (guide, guide.transpose(1, 0, 2))]
+    apart = [1 + reach / edge * np.maximum(step - flat, 0) for step in steps]
+    for finer in range(rounds):
+        sigma = reach * 3**0.5 * 2 ** (rounds - 1 - finer) / (4**rounds - 1) ** 0.5
+        for far in apart:  # along the columns, and along the rows
+            share = np.exp(-(2**0.5) / sigma * far).astype(np.float32)
+            for row in range(1, len(means)):
+                means[row] += share[row - 1] * (means[row - 1] - means[row])
+            for row in range(len(means) - 2, -1, -1):
+                means[row] += share[row] * (means[row + 1] - means[row])
+            means = np.ascontiguousarray(means.T)
+    return means
+
+
 def enlarged(plane: np.ndarray, rows: slice, height: int, width: int) -> np.ndarray:
     """Some rows of a small plane (h, w) or of planes (h, w, C), as large as the picture of that size; between centers
     of its pixels the values run linearly."""

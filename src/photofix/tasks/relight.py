@@ -17,7 +17,7 @@ import numpy as np
 
 from photofix import color, lights
 from photofix.lights import Lights
-from photofix.overview import enlarged, lines
+from photofix.overview import enlarged, lines, settled
 from photofix.photo import Photo, white
 from photofix.tiles import Part, Progress
 
@@ -26,6 +26,10 @@ Answer = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 #: Errors of a normal, in radians, from which it counts in full, and from which not at all.
 _SURE, _LOST = 0.5, 1.0
+
+#: What hangs together is believed alike: how far, in longer sides of it; the change of color that parts things, and
+#: that from one place to the next which does not; the mean trust from which a thing is relit, and fully.
+_ALIKE, _PARTS, _SMOOTH, _DOUBTFUL, _KNOWN = 0.8, 0.1, 0.03, 0.2, 0.55
 
 #: The share of the places of a picture that must have a shape at least.
 _LEAST = 0.005
@@ -152,7 +156,17 @@ def scene(photo: Photo, answer: Answer, side: int, multiple: int) -> Scene:
     sure = cv2.erode(sure, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))
     known = lights.of_harmonics(light)
     guide = shrunk(photo, _FINER * side, 1)
+    sure = _alike(sure, picture)
     return Scene(guide, planes[:, :, :3], planes[:, :, 3:12], sure, np.exp(planes[:, :, 13]), known)
+
+
+def _alike(sure: np.ndarray, picture: np.ndarray) -> np.ndarray:
+    """How far places (h, w) are to be believed, so that a wall or a sky is relit as one, or not.
+
+    Half a wall would show a halo around whatever stands before it.
+    """
+    sure = settled(sure, picture, _ALIKE * max(sure.shape), _PARTS, _SMOOTH)
+    return np.asarray(((sure - _DOUBTFUL) / (_KNOWN - _DOUBTFUL)).clip(0, 1))
 
 
 def _both_ways(picture: np.ndarray, answer: Answer) -> tuple[np.ndarray, np.ndarray]:
