@@ -118,6 +118,19 @@ def test_something_bright_that_moves_does_not_take_the_picture_along() -> None:
     assert np.hypot(x, y).max() < 0.25
 
 
+def test_a_thing_with_detail_that_moves_does_not_take_what_stands_beside_it_along() -> None:
+    light, thing = scene(260, 340).mean(2), np.flip(scene(260, 340).mean(2), (0, 1))
+    rows, columns = np.mgrid[:260, :340]
+    pair, rng = [], np.random.default_rng(0)
+    for shift in (0, 9):
+        inside = np.hypot((columns - 150 - shift) / 80, (rows - 130) / 60) < 1
+        frame = np.where(inside, np.roll(thing, shift, 1), light)
+        pair.append((frame + rng.normal(0, 0.02, frame.shape)).astype(np.float32))
+    x, y = align.find(pair[0], pair[1], 0.02).at(np.arange(260.0), np.arange(340.0))
+    beside = np.hypot((columns - 154) / 100, (rows - 130) / 76) > 1
+    assert np.hypot(x, y)[beside].mean() < 0.1
+
+
 # The lattice
 
 

@@ -18,8 +18,15 @@ STEP = 16
 #: Sides of the pictures that the whole motion is found in: first guess, and last refinement.
 _FIRST, _LAST = 384, 1280
 
+#: The mean square by which detail of equal contrast differs from where it is not the same (2 where it has nothing to do
+#: with it), and the part of a frame that must be the same.
+_UNLIKE, _ENOUGH = 0.35, 0.25
+
 #: Side of the windows whose parts move alone, the shrinkings they are looked at in, and steps taken in each.
 _WINDOW, _SHRINKINGS, _STEPS = 41, (4, 2, 1), 3
+
+#: Pixels by which a part may still be off before it counts less, as one that moves on its own.
+_OFF = 0.5
 
 #: How much more than the gaps' own variance holds a part to the whole: gaps are alike over several pixels, and most
 #: parts have not moved by a tenth of one. (From shaken photographs, where more or less hold did worse.)
@@ -97,7 +104,8 @@ def _whole_motion(reference: np.ndarray, frame: np.ndarray, noise: float) -> np.
         if longest == _FIRST:
             window = cv2.createHanningWindow(pair[0].shape[::-1], cv2.CV_32F)
             matrix[:, 2] = cv2.phaseCorrelate(pair[0], pair[1], window)[0]
-        matrix = _correlated(pair[0], pair[1], matrix)
+        matrix = _correlated(pair[0], pair[1], matrix, np.ones(pair[1].shape, np.uint8))
+        matrix = _correlated(pair[0], pair[1], matrix, _alike(pair[0], pair[1], matrix))
         matrix[:, 2] *= shrinking
     return matrix
 
@@ -114,12 +122,21 @@ def _detail(luminance: np.ndarray, noise: float) -> np.ndarray:
     return detail
 
 
-def _correlated(reference: np.ndarray, frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """The motion refined; as it was where OpenCV finds none (a flat picture, or no overlap)."""
+def _alike(reference: np.ndarray, frame: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Where the frame's detail is the reference's, moved so: (h, w) uint8, all 1 where little is. What else moves would
+    take the picture along."""
+    there = cv2.warpAffine(reference, matrix, frame.shape[::-1])
+    unlike = cv2.GaussianBlur((there - frame) ** 2, (0, 0), 3)
+    alike = (unlike < _UNLIKE).astype(np.uint8)
+    return alike if alike.mean() > _ENOUGH else np.ones_like(alike)
+
+
+def _correlated(reference: np.ndarray, frame: np.ndarray, matrix: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """The motion refined by a part of the frame; as it was where OpenCV finds none (a flat picture, or no overlap)."""
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-7)
-    start, everywhere = matrix.astype(np.float32), np.ones(reference.shape, np.uint8)
+    start = matrix.astype(np.float32)
     try:
-        _, found = cv2.findTransformECC(reference, frame, start, cv2.MOTION_EUCLIDEAN, criteria, everywhere, 1)
+        _, found = cv2.findTransformECC(reference, frame, start, cv2.MOTION_EUCLIDEAN, criteria, where, 1)
     except cv2.error:
         return matrix
     return np.asarray(found, np.float64)
@@ -138,8 +155,12 @@ def _refined(flow: Flow, reference: np.ndarray, frame: np.ndarray, shrinking: in
     gap = np.nan_to_num(reference - moved)  # beyond the frame's border nothing says that anything moved
     mean = np.where(np.isnan(moved), reference, (reference + moved) / 2)
     slope_x, slope_y = cv2.Sobel(mean, -1, 1, 0, scale=1 / 8), cv2.Sobel(mean, -1, 0, 1, scale=1 / 8)
+    # What moves on its own would take along what stands beside it (weights of Geman and McClure 1987).
+    likely = 2 * noise**2 + _OFF**2 * (slope_x**2 + slope_y**2) + 1e-12
+    weight = (likely / (likely + gap**2)) ** 2
+    whole = cv2.blur(weight, (_WINDOW, _WINDOW))
     xx, xy, yy, gap_x, gap_y, gaps = (
-        cv2.blur(product, (_WINDOW, _WINDOW))
+        cv2.blur(weight * product, (_WINDOW, _WINDOW)) / np.maximum(whole, 1e-6)
         for product in (slope_x**2, slope_x * slope_y, slope_y**2, slope_x * gap, slope_y * gap, gap**2)
     )
     held = _HELD * (gaps + 2 * noise**2) + 1e-12
