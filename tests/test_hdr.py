@@ -333,12 +333,22 @@ def test_a_gain_map_is_read_by_libultrahdr(tmp_path: Path) -> None:
     plain = read(tmp_path / "glowing.jpg")
     assert isinstance(plain, Photo)
     assert np.abs(plain.pixels.astype(int) - shown.pixels).mean() < 2
+    assert "gain map" in plain.notes[0]
+    write(plain, tmp_path / "plain.jpg")
+    assert b"GainMap" not in (tmp_path / "plain.jpg").read_bytes(), "there is none any more"
+    assert b"hdrgm:Version" not in (tmp_path / "plain.jpg").read_bytes()
+    again = read(tmp_path / "plain.jpg")
+    assert isinstance(again, Photo)
+    assert again.notes == ()
 
 
 def test_a_pq_avif_says_so_and_comes_back(tmp_path: Path) -> None:
     light = Photo(cv2.GaussianBlur(scene() * 4, (0, 0), 2), "linear")
     shown = finish.finished(light, "avif", Finish(pq=True))
-    write(shown, tmp_path / "bright.avif")
+    assert write(shown, tmp_path / "bright.avif") == []
+    again = read(tmp_path / "bright.avif")
+    assert isinstance(again, Photo)
+    assert any("BT.2100 PQ" in note for note in again.notes)
     data = (tmp_path / "bright.avif").read_bytes()
     assert b"colrnclx\x00\x09\x00\x10\x00\x09" in data
     decoded = imagecodecs.avif_decode(data)

@@ -224,7 +224,7 @@ def fit(photo: Photo, format_name: str, options: SaveOptions = AS_IS) -> tuple[P
     bits = 8 * photo.pixels.itemsize
     wanted = options.bit_depth or bits
     depth = min((held_depth for held_depth in held.depths if held_depth >= wanted), default=held.depths[-1])
-    if depth < wanted:
+    if depth < wanted and photo.encoding != "pq":  # has 10 bits, as BT.2100 asks
         notes.append(f"{title} holds {depth} bits: {wanted} reduced")
     encoding = _encoding_out(photo, held, depth)
     kind = np.dtype({8: np.uint8, 12: np.uint16, 16: np.uint16, 32: np.float32}[32 if format_name == "exr" else depth])

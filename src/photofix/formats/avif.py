@@ -10,6 +10,9 @@ from photofix.errors import WriteError
 from photofix.formats.stored import check_size, joined, photo_of, widened
 from photofix.photo import Metadata, Photo
 
+#: Transfer characteristics of pictures for bright displays.
+_BRIGHT = {16: "PQ", 18: "HLG"}
+
 
 def read(stream: BinaryIO) -> Photo:
     """The picture, 10 and 12 bits as uint16 over its full range; of a sequence the first frame."""
@@ -33,7 +36,16 @@ def read(stream: BinaryIO) -> Photo:
         bits = 12 if data[data.find(b"av1C") + 6] & 0x20 else 10
         samples = widened(samples, bits)
         notes += (f"{bits} bits widened to 16",)
+    transfer = _transfer(data)
+    if transfer in _BRIGHT:
+        notes += (f"its numbers are BT.2100 {_BRIGHT[transfer]}, and taken for an ordinary picture's",)
     return photo_of(samples, Metadata(exif and exif.removeprefix(b"Exif\0\0"), xmp, icc), notes)
+
+
+def _transfer(data: bytes) -> int | None:
+    """The transfer characteristics (ITU-T H.273) of the color box (ISO/IEC 14496-12, 12.1.5), where there is one."""
+    box = data.find(b"colrnclx")
+    return int.from_bytes(data[box + 10 : box + 12], "big") if box >= 0 else None
 
 
 def write_pq(photo: Photo, stream: BinaryIO, quality: int) -> list[str]:

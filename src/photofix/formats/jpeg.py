@@ -31,13 +31,16 @@ def read(stream: BinaryIO) -> Photo:
     with JpegImageFile(stream) as image:
         check_size(stream, *image.size, 4)
         info = image.info
-        exif, xmp, icc = info.get("exif"), info.get("xmp"), info.get("icc_profile")
+        exif, said, icc = info.get("exif"), info.get("xmp"), info.get("icc_profile")
+        xmp = ultrahdr.without_directory(said) if said else None
+        glows = xmp != said or ultrahdr.is_marked(image.applist)
+        notes = ("its gain map, which bright displays use, is left out",) if glows else ()
         iptc = info.get("photoshop", {}).get(_IPTC)
         metadata = Metadata(exif.removeprefix(b"Exif\0\0") if exif else None, xmp, icc, iptc, _density(image))
         image.load()
         if image.mode == "CMYK":
             return from_cmyk(image, metadata)
-        return photo_of(np.asarray(image), metadata)
+        return photo_of(np.asarray(image), metadata, notes)
 
 
 def _density(image: Image.Image) -> tuple[float, float] | None:

@@ -7,6 +7,7 @@ of both kinds are about: in Adobe's XMP (Gain Map 1.0, with Google's container d
 from __future__ import annotations
 
 import io
+import re
 import struct
 
 from photofix.photo import GainMap
@@ -47,6 +48,22 @@ def directory(length: int) -> bytes:
         f'<rdf:li rdf:parseType="Resource">{items}</rdf:li>'
         "</rdf:Seq></Container:Directory></rdf:Description>"
     ).encode()
+
+
+def is_marked(segments: list[tuple[str, bytes]]) -> bool:
+    """Whether a JPEG's application segments (name, data) say that a gain map follows the picture, in ISO's way."""
+    return any(data.startswith(_ISO) for _, data in segments)
+
+
+def without_directory(xmp: bytes) -> bytes:
+    """An ordinary picture's XMP that no longer says that a gain map follows."""
+    for space in (_GAIN, _CONTAINER):
+        prefix = re.search(rb"xmlns:(\w+)=[\"']" + re.escape(space.encode()), xmp)
+        if prefix:
+            name = prefix[1]
+            xmp = re.sub(rb"<%s:(\w+)\b[^>]*>.*?</%s:\1>" % (name, name), b"", xmp, flags=re.DOTALL)
+            xmp = re.sub(rb"\s%s:\w+=(\"[^\"]*\"|'[^']*')" % name, b"", xmp)
+    return xmp
 
 
 def joined(picture: bytes, gain: bytes) -> bytes:
