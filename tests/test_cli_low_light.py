@@ -74,6 +74,17 @@ def test_a_dark_photo_becomes_bright_and_the_stops_are_told() -> None:
     assert facts["model"] == "low-light"
 
 
+@pytest.mark.parametrize("words", [("--strength", "0"), ("--exposure", "0"), ()])
+def test_a_star_in_a_raw_photo_stays_as_bright_as_it_is(words: tuple[str, ...]) -> None:
+    rows, columns = np.mgrid[:512, :512]
+    light = 0.004 + 1.5 * np.exp(-((rows - 200) ** 2 + (columns - 300) ** 2) / 2)
+    numbers = 256 + light.clip(0, 1) * 3839 + np.random.default_rng(0).normal(0, 2, light.shape)
+    stars = cfa_dng(np.rint(numbers).clip(0, 4095).astype(np.uint16), Calibration(noise=(1e-4, 3e-7)))
+    Path("stars.dng").write_bytes(stars)
+    assert low_light("stars.dng", "out.png", *words, "-q")[0] == 0
+    assert pixels("out.png").max() == 65535
+
+
 def test_a_number_of_stops_is_kept_to() -> None:
     for stops in ("1", "3.6"):
         assert low_light("night.png", f"{stops}.png", "--exposure", stops, "-q")[0] == 0

@@ -53,7 +53,7 @@ def test_gray_and_values_that_are_no_numbers_are_made_small() -> None:
 def test_even_stops_multiply_light(kind: str, encoding: str, channels: int) -> None:
     dark = replace(photo(kind, channels, alpha=True), encoding=encoding)
     dark = replace(dark, pixels=(dark.pixels / (1 if kind == "float32" else 4)).astype(dark.pixels.dtype))
-    lifted = low_light.lift(dark, low_light.evenly(1.5))
+    lifted = low_light.lift(dark, low_light.Plan(0.0, *np.float32([[[[0] * 3]], [[[1.5] * 3]]])))
     before, after = (color.light_of(one.pixels, one.encoding) for one in (dark, lifted))
     expected = before * np.float32(2**1.5)
     if kind != "float32":

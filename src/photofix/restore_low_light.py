@@ -10,7 +10,6 @@ from photofix.errors import UsageError
 from photofix.job import Restored, Settings
 from photofix.model import Model
 from photofix.models import Models
-from photofix.mosaic import to_planes
 from photofix.networks.level import CELL
 from photofix.networks.tone import SIDE
 from photofix.photo import Negative, Photo, RawPhoto
@@ -18,12 +17,6 @@ from photofix.restore_picture import cropped, exposed, facts_of, noted, part_of
 from photofix.restore_raw import developed, quietly_developed, restore_raw
 from photofix.tasks import denoise, low_light
 from photofix.tiles import Progress
-
-#: Samples brighter than all but this share of a mosaic may be lost when it is developed: stuck ones, sparks.
-_SPARKS = 1e-4
-
-#: Stops that the step from a camera's colors to sRGB may add to the brightest.
-_MATRIX = 1.0
 
 _NOTHING = "the picture is black: there is nothing in it to brighten; left as it is"
 _ENOUGH = "bright enough already: left as it is; --exposure N brightens it all the same"
@@ -42,27 +35,24 @@ def restore_low_light(photo: Photo | RawPhoto, models: Models, progress: Progres
     if settings.dng:
         return _negative(photo, network, models, progress)
     if isinstance(photo, Photo):
-        return _lifted(exposed(photo, settings), 0.0, network, models, progress)
-    # Developed as bright as nothing is lost by it.
-    before = _headroom(photo)
-    whole = models.asked(replace(settings, exposure=before, roi=None, strength=1.0))
-    shown, progress = quietly_developed(photo, whole, progress)
-    return _lifted(shown, before, network, models, progress)
+        return _lifted(exposed(photo, settings), network, models, progress)
+    # As it was exposed: 16 bits hold what is dark, and no lamp or star is lost.
+    shown, progress = quietly_developed(photo, models.asked(replace(settings, roi=None, strength=1.0)), progress)
+    return _lifted(shown, network, models, progress)
 
 
-def _lifted(photo: Photo, before: float, network: Model, models: Models, progress: Progress | None) -> Restored:
-    """before: stops by which the picture has been brightened already."""
+def _lifted(photo: Photo, network: Model, models: Models, progress: Progress | None) -> Restored:
     settings, shrunk = models.settings, low_light.small(photo, SIDE)
     part = part_of(photo.pixels.shape[:2], settings.roi)
-    untouched = low_light.lift(photo, low_light.evenly(-before), part) if before else cropped(photo, settings.roi)
-    exposure, note = _exposure(shrunk, before, network, settings)
-    facts = facts_of(network, photo.pixels.shape, None) | {"exposure": round(exposure + before, 2)}
+    untouched = cropped(photo, settings.roi)
+    exposure, note = _exposure(shrunk, network, settings)
+    facts = facts_of(network, photo.pixels.shape, None) | {"exposure": round(exposure, 2)}
     if note or not settings.strength:
         return Restored(noted(untouched, [note] if note else []), facts)
     notes: list[str] = []
     denoiser = replace(models.helper("denoise"), note=notes.append)
     quiet, sigma = _quiet(low_light.evened(photo, exposure, part), denoiser, models.helper("noise-level"), progress)
-    how = _plan(shrunk, exposure, before, quiet.lost, network, settings)
+    how = _plan(shrunk, exposure, quiet.lost, network, settings)
     lifted = low_light.lift(photo, how, part, quiet)
     if photo.format == "raw":  # developed without a camera's curve
         lifted = low_light.curved(lifted)
@@ -80,50 +70,36 @@ def _quiet(
     return replace(noisy, clean=clean), level.typical
 
 
-def _plan(
-    shrunk: np.ndarray, exposure: float, before: float, lost: float, network: Model, settings: Settings
-) -> low_light.Plan:
+def _plan(shrunk: np.ndarray, exposure: float, lost: float, network: Model, settings: Settings) -> low_light.Plan:
     stops = network.stops(shrunk, exposure)
     auto = settings.lift.exposure == "auto"
     if not auto:
         stops = low_light.restrained(shrunk, stops, exposure)
     # What is bright is left alone: nothing becomes darker, unless that is asked for.
-    how = replace(low_light.plan(shrunk, stops, exposure), least=min(exposure, -before))
+    how = replace(low_light.plan(shrunk, stops, exposure), least=min(exposure, 0))
     return replace(how, to_white=True, lost=lost) if auto else how
 
 
-def _exposure(shrunk: np.ndarray, before: float, network: Model, settings: Settings) -> tuple[float, str]:
-    """Stops that are wanted of the picture as it is now, and, where it is better left as it was, why."""
-    if float(shrunk.max()) < low_light.BLACK * 2**before:
-        return -before, _NOTHING
+def _exposure(shrunk: np.ndarray, network: Model, settings: Settings) -> tuple[float, str]:
+    """Stops that are wanted of the picture, and, where it is better left as it is, why."""
+    if float(shrunk.max()) < low_light.BLACK:
+        return 0.0, _NOTHING
     given = settings.lift.exposure
     if given != "auto":
-        return given - before, ""
-    # Asked of the picture as dark as it was: that tells, too.
-    lacks, odds = network.wanted_exposure(shrunk * np.float32(2**-before))
-    return (lacks - before, "") if lacks + low_light.TRUST * odds > low_light.LEAST else (-before, _ENOUGH)
-
-
-def _headroom(photo: RawPhoto) -> float:
-    """Stops between the brightest samples of a mosaic, white-balanced, and white; 0 at least."""
-    planes = to_planes(photo)
-    red, green, blue = (gain / min(photo.balance) for gain in photo.balance)
-    gains = (red, green, green, blue)
-    brightest = max(float(np.quantile(plane, 1 - _SPARKS)) * gain for plane, gain in zip(planes, gains, strict=True))
-    return float(np.clip(-np.log2(max(brightest, 2.0**-14)) - _MATRIX, 0, 12))
+        return given, ""
+    lacks, odds = network.wanted_exposure(shrunk)
+    return (lacks, "") if lacks + low_light.TRUST * odds > low_light.LEAST else (0.0, _ENOUGH)
 
 
 def _negative(photo: Photo | RawPhoto, network: Model, models: Models, progress: Progress | None) -> Restored:
     """A DNG: the mosaic denoised, its light as it was, and the exposure for whoever develops it."""
     if not isinstance(photo, RawPhoto):
         raise UsageError("low light goes into a DNG from a RAW file with a Bayer mosaic: save this as TIFF or PNG")
-    room = _headroom(photo)
-    shrunk = low_light.small(developed(photo, replace(models.settings, exposure=room)), SIDE)
-    exposure, note = _exposure(shrunk, room, network, models.settings)
+    exposure, note = _exposure(low_light.small(developed(photo, models.settings), SIDE), network, models.settings)
     restored = restore_raw(photo, models, progress)
     assert isinstance(restored.photo, Negative)
-    brighter = replace(noted(restored.photo, [note] if note else []), exposure=exposure + room)
-    return replace(restored, photo=brighter, facts=restored.facts | {"exposure": round(exposure + room, 2)})
+    brighter = replace(noted(restored.photo, [note] if note else []), exposure=exposure)
+    return replace(restored, photo=brighter, facts=restored.facts | {"exposure": round(exposure, 2)})
 
 
 def _published(photo: Photo | RawPhoto, network: Model, models: Models, progress: Progress | None) -> Restored:

@@ -144,11 +144,6 @@ def restrained(shrunk: np.ndarray, stops: np.ndarray, exposure: float) -> np.nda
     return np.asarray(exposure + np.clip(stops - exposure, -over, 0), np.float32)
 
 
-def evenly(stops: float) -> Plan:
-    """The plan that brightens every place alike."""
-    return Plan(0.0, np.zeros((1, 1, 3), np.float32), np.full((1, 1, 3), stops, np.float32))
-
-
 def evened(photo: Photo, exposure: float, part: Part) -> Quiet:
     """A part of a picture as a denoiser is to see it, nothing taken out yet.
 
