@@ -173,6 +173,7 @@ def test_names_come_from_a_list(source: str, names: bytes) -> None:
         (["noisy.jpg", "out.png", "--noise", "nan,1e-5"], "shot above 0"),
         (["noisy.jpg", "out.png", "--noise", "0.01,1e-5", "--iso", "800"], "contradict each other"),
         (["noisy.jpg", "out.png", "--tile", "7"], "--tile 7"),
+        (["noisy.jpg", "out.png", "--device", "tpu"], "unknown device 'tpu': give auto, cpu"),
         (["noisy.jpg", "out.png", "--bit-depth", "12"], "--bit-depth 12"),
         (["noisy.jpg", "x" * 300 + ".png"], "File name too long"),
     ],

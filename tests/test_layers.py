@@ -73,7 +73,7 @@ ALLOWED = {
     "checkpoint": ["errors", "keras"],
     "zoo": ["errors", "entry"],
     "model": ["errors", "photo", "noise", "networks.*", "weights", "tiles", "device", "checkpoint"],
-    "job": ["photo", "burst", "frames", "brackets", "olat", "light_stage", "model", "tasks.*"],
+    "job": ["errors", "photo", "burst", "frames", "brackets", "olat", "light_stage", "model", "tasks.*"],
     "models": ["errors", "weights", "device", "model", "checkpoint", "zoo", "job"],
     "restore_picture": ["errors", "photo", "noise", "tiles", "tasks.*", "networks.*", "model", "job", "models"],
     "restore_color": [

@@ -16,7 +16,7 @@ import photofix
 from photofix import model, weights
 from photofix.device import Place, choose
 from photofix.entry import Takes
-from photofix.errors import DeviceError, PhotofixError
+from photofix.errors import DeviceError, PhotofixError, UsageError
 from photofix.model import Model
 from photofix.photo import Photo
 
@@ -259,7 +259,7 @@ def test_an_explicit_device_never_falls_back() -> None:
         pytest.skip("needs a machine without CUDA")
     with pytest.raises(DeviceError, match=r"not available.*cpu"):
         choose("cuda")
-    with pytest.raises(DeviceError, match="unknown device"):
+    with pytest.raises(UsageError, match="unknown device"):
         choose("gpu please")
 
 

@@ -77,11 +77,29 @@ def test_alpha_and_gray_arrays_keep_their_shape() -> None:
 
 
 @pytest.mark.parametrize(
-    "image", [np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4), np.int32)]
+    "image",
+    [np.zeros((4, 4, 2), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4), np.int32), [[1]], None, "a.jpg"],
 )
-def test_arrays_that_are_no_picture_are_refused(image: np.ndarray) -> None:
+def test_what_is_no_picture_is_refused(image: Any, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="an image"):
         photofix.denoise(image)
+    with pytest.raises(UsageError, match="saved is what tasks give"):
+        photofix.save(image, tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        *(("sigma", wrong) for wrong in (-1, 101, float("nan"), "much", [5], None)),
+        *(("sigma", np.full((4, 4), wrong)) for wrong in (-1, 101, np.nan)),
+        *(("strength", wrong) for wrong in (-0.1, 1.5, float("nan"), "auto")),
+        *(("keep_grain", -1), ("iso", 0), ("iso", "high"), ("tile", 8), ("tile", "all"), ("tile", -5)),
+        *(("precision", "half"), ("precision", None), ("device", "tpu"), ("device", None), ("device", 0)),
+    ],
+)
+def test_words_that_cannot_be_meant_are_refused(word: str, value: Any) -> None:
+    with pytest.raises(UsageError, match=word):
+        photofix.denoise(np.zeros((4, 4), np.uint8), **{word: value})
 
 
 def test_sample_raw_from_file_to_picture(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def save(
     smaller, in words.
 
     Raises:
-        WriteError: it cannot be written. UsageError: no format has that ending.
+        WriteError: it cannot be written. UsageError: no format has that ending, or it is not developed yet.
     """
     from photofix.write import SaveOptions, write
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from photofix.errors import DeviceError
+from photofix.errors import DeviceError, UsageError
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -26,9 +26,11 @@ class Place:
 def choose(device: str = "auto", precision: str = "auto") -> Place:
     """The place for the words of the command line: auto, cpu, cuda, cuda:1, mps; auto, float32, bfloat16, float16.
 
-    An explicit device that is not there is a DeviceError: nothing falls back in silence.
+    An explicit device that is not there is a DeviceError: nothing falls back in silence. Other words: UsageError.
     """
     chosen, why = (_best_device(), "chosen by auto") if device == "auto" else (_named_device(device), "as asked")
+    if precision not in ("auto", *PRECISIONS):
+        raise UsageError(f"unknown precision {precision!r}: give auto, {', '.join(PRECISIONS)}")
     dtype = _best_precision(chosen) if precision == "auto" else PRECISIONS[precision]
     return Place(chosen, dtype, why)
 
@@ -85,8 +87,8 @@ def _best_precision(device: torch.device) -> torch.dtype:
 def _named_device(name: str) -> torch.device:
     try:
         device = torch.device("cuda:0" if name == "cuda" else name)
-    except RuntimeError as error:
-        raise DeviceError(f"unknown device '{name}': give auto, cpu, cuda, cuda:1 or mps") from error
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"unknown device {name!r}: give auto, cpu, cuda, cuda:1 or mps") from error
     if device not in available():
         names = ", ".join(str(one) for one in available())
         hint = "" if device.type != "cuda" or torch.version.cuda else " (this build of torch has no CUDA)"

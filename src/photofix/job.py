@@ -11,6 +11,7 @@ import numpy as np
 
 from photofix.brackets import Bracket
 from photofix.burst import Method
+from photofix.errors import UsageError
 from photofix.frames import Burst
 from photofix.light_stage import Wanted
 from photofix.model import Tile
@@ -124,6 +125,21 @@ class Settings:
     lift: Lift = Lift()
     wishes: colorize.Wishes = field(default_factory=colorize.Wishes)
     relight: Relight = field(default_factory=Relight)
+
+    def __post_init__(self) -> None:
+        """UsageError for numbers that cannot be meant; the command line finds them before, by its options' names."""
+        _check_number("strength", self.strength, 0, 1)
+        _check_number("keep_grain", self.keep_grain, 0, 1)
+        _check_number("sigma", self.sigma, 0, 100, auto=True)
+        _check_number("iso", self.iso, 1, 4_000_000, auto=True)
+        if self.tile != "none":
+            _check_number("tile", self.tile, 64, 1 << 20, auto=True)
+
+
+def _check_number(name: str, value: object, low: float, high: float, auto: bool = False) -> None:
+    if (auto and value == "auto") or (isinstance(value, int | float | np.number) and low <= float(value) <= high):
+        return
+    raise UsageError(f"{name} {value!r}: give a number from {low:g} to {high:g}{', or auto' * auto}")
 
 
 @dataclass(frozen=True)

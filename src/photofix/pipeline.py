@@ -76,13 +76,8 @@ def restore_any(
 ) -> Photo | Negative | np.ndarray:
     """`restore` for the Python interface: photos and bare arrays, a number or a map of sigma in 8-bit units."""
     if not isinstance(image, np.ndarray):
-        return _restore_with(image, settings, sigma)
-    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,), (4,)) or image.size == 0:
-        raise UsageError(f"an image has the shape (H, W), (H, W, 3) or (H, W, 4), not {image.shape}")
-    if image.dtype not in (np.uint8, np.uint16, np.float32):
-        raise UsageError(f"an image is uint8, uint16 or float32, not {image.dtype}: convert it first")
-    pixels = np.atleast_3d(image)[:, :, :3]
-    finished = _restore_with(Photo(np.ascontiguousarray(pixels)), settings, sigma)
+        return _restore_with(_photo(image), settings, sigma)
+    finished = _restore_with(Photo(_pixels_of(image, (1, 3, 4))), settings, sigma)
     assert isinstance(finished, Photo)
     restored = finished.pixels
     if image.shape[2:] == (4,):
@@ -99,23 +94,30 @@ def light_of(
     """The light of one image or a bracket, for the Python interface; an array for an array."""
     models = _kept_models(settings)
     if isinstance(image, np.ndarray):
-        pixels = _pixels_of(image)
-        lifted = restore(Photo(pixels), models).photo
+        lifted = restore(Photo(_pixels_of(image, (1, 3))), models).photo
     elif isinstance(image, Photo | RawPhoto):
         lifted = restore(image, models).photo
     else:
-        lifted = restore(brackets.of_photos(image, evs, reference), models).photo
+        lifted = restore(brackets.of_photos([_photo(one) for one in image], evs, reference), models).photo
     assert isinstance(lifted, Photo)
     return lifted.pixels.reshape(image.shape) if isinstance(image, np.ndarray) else lifted
 
 
-def _pixels_of(image: np.ndarray) -> np.ndarray:
-    """A bare array as a photo's pixels (H, W, C); UsageError where it is none."""
-    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)) or image.size == 0:
-        raise UsageError(f"an image has the shape (H, W) or (H, W, 3), not {image.shape}")
+def _pixels_of(image: np.ndarray, channels: tuple[int, ...]) -> np.ndarray:
+    """The pixels (H, W, 1 or 3) of a bare array, its alpha left out; UsageError where it is no image."""
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), *((count,) for count in channels)) or image.size == 0:
+        shapes = ["(H, W)", *(f"(H, W, {count})" for count in channels if count > 1)]
+        raise UsageError(f"an image has the shape {', '.join(shapes[:-1])} or {shapes[-1]}, not {image.shape}")
     if image.dtype not in (np.uint8, np.uint16, np.float32):
         raise UsageError(f"an image is uint8, uint16 or float32, not {image.dtype}: convert it first")
-    return np.ascontiguousarray(np.atleast_3d(image))
+    return np.ascontiguousarray(np.atleast_3d(image)[:, :, :3])
+
+
+def _photo(image: object) -> Photo | RawPhoto:
+    """What photofix.open gave, as it is; UsageError for anything else."""
+    if not isinstance(image, Photo | RawPhoto):
+        raise UsageError(f"an image is what photofix.open gives, or a NumPy array, and not {type(image).__name__}")
+    return image
 
 
 @lru_cache(maxsize=1)
@@ -131,6 +133,8 @@ def _restore_with(photo: Photo | RawPhoto, settings: Settings, sigma: float | np
         return restore(photo, _kept_models(replace(settings, sigma=sigma))).photo
     if not isinstance(photo, Photo) or sigma.shape != photo.pixels.shape[:2]:
         raise UsageError(f"a map of sigma, here {sigma.shape}, has a finished picture's height and width")
+    if not (sigma.min() >= 0 and sigma.max() <= 100):  # not a number is neither
+        raise UsageError(f"a map of sigma, here {sigma.min():g} to {sigma.max():g}, is in 8-bit units, 0 to 100")
     levels = (sigma / 255).astype(np.float32)
     network = _kept_models(settings).get("denoise")
     return denoise.denoise(

@@ -166,8 +166,11 @@ def write_film(frames: Iterable[Photo], target: Path) -> None:
         ) from error
 
 
-def _shape(photo: Photo | Negative) -> tuple[int, ...]:
-    return (photo.pixels if isinstance(photo, Photo) else photo.samples).shape
+def _shape(photo: object) -> tuple[int, ...]:
+    if isinstance(photo, Photo | Negative):
+        return (photo.pixels if isinstance(photo, Photo) else photo.samples).shape
+    kind = type(photo).__name__
+    raise UsageError(f"saved is what tasks give for photos, not {kind}: make an array a Photo, and denoise a RAW photo")
 
 
 @contextmanager
