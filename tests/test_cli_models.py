@@ -256,6 +256,13 @@ def test_verify_of_what_is_not_here_fails_only_when_named() -> None:
     assert isinstance(run("verify", "net").exception, WeightsError)
 
 
+@pytest.mark.parametrize("command", ["path", "verify"])
+def test_what_cannot_be_fetched_is_to_be_imported(command: str) -> None:
+    found = run(command, "restormer-real").exception
+    assert str(found).endswith("Type: photofix models import FILE --as restormer-real")
+    assert str(run(command, "net").exception).endswith("Type: photofix models fetch net")
+
+
 def test_import_recognises_a_file(home: Path, hub: Hub) -> None:
     (home / "net (1).pth").write_bytes(CONTENT)
     assert "not for commercial use" in run("import", str(home / "net (1).pth")).stderr

@@ -124,11 +124,10 @@ def verify(names: Names = None, manifest: ManifestFile = None) -> None:
         right = path is not None and digest(path) == entry.sha256
         typer.echo(f"{entry.name}\t{'right' if right else 'damaged' if path else _state(entry)}\t{path or ''}".rstrip())
         if not right and (path or wanted):
-            bad.append(entry.name)
+            bad.append(entry)
     if bad:
-        raise WeightsError(
-            f"not as the manifest promises: {', '.join(bad)}\nType: photofix models fetch {' '.join(bad)}"
-        )
+        remedies = "\n".join(f"Type: {_remedy(entry)}" for entry in bad)
+        raise WeightsError(f"not as the manifest promises: {', '.join(entry.name for entry in bad)}\n{remedies}")
 
 
 @app.command("import")
@@ -157,10 +156,18 @@ def _check_fits(file: Path, entry: Entry) -> None:
 @app.command()
 def path(name: Name, manifest: ManifestFile = None) -> None:
     """Print where a model's file lies."""
-    found = weights.locate(weights.find(name, weights.manifest(manifest)))
+    entry = weights.find(name, weights.manifest(manifest))
+    found = weights.locate(entry)
     if found is None:
-        raise WeightsError(f"{name}: its file is not here. Type: photofix models fetch {name}")
+        raise WeightsError(f"{name}: its file is not here. Type: {_remedy(entry)}")
     typer.echo(found)
+
+
+def _remedy(entry: Entry) -> str:
+    """What brings an entry's file here."""
+    if entry.embedded:
+        return "pip install --force-reinstall photofix"
+    return f"photofix models fetch {entry.name}" if entry.sha256 else f"photofix models import FILE --as {entry.name}"
 
 
 def _of_task(task: str, entries: Mapping[str, Entry]) -> list[Entry]:
@@ -228,7 +235,7 @@ def _facts(entry: Entry) -> Iterator[tuple[str, object]]:
     )
     yield "memory", _memory(entry)
     yield "size", _size(entry)
-    yield "sha256", entry.sha256 or f"unknown (photofix models import FILE --as {entry.name})"
+    yield "sha256", entry.sha256 or f"unknown ({_remedy(entry)})"
     yield from (("source", source.address(settings.read().hub)) for source in entry.sources)
     yield "file", weights.locate(entry) or _state(entry)
 
