@@ -438,6 +438,18 @@ def test_jpeg_is_close_at_the_default_quality(tmp_path: Path) -> None:
     assert np.abs(result.pixels.astype(int) - smooth).max() <= 6
 
 
+@pytest.mark.parametrize("kind", ["uint8", "uint16"])
+@pytest.mark.parametrize("blocks", ["xmp", "icc", "exif", "xmp icc", ""])
+def test_avif_with_alpha_is_read_whatever_it_says_of_itself(tmp_path: Path, kind: str, blocks: str) -> None:
+    whole = photo(kind, alpha=True)
+    said = {name: getattr(whole.metadata, name) for name in blocks.split()}
+    result = saved(replace(whole, metadata=Metadata(**said)), tmp_path / "a.avif", SaveOptions(quality=100))
+    assert whole.alpha is not None
+    assert result.alpha is not None
+    assert np.abs(result.alpha.astype(int) - whole.alpha).max() <= (0 if kind == "uint8" else 8)
+    assert result.metadata == Metadata(**said)
+
+
 def test_avif_of_16_bits_keeps_12(tmp_path: Path) -> None:
     picture = photo("uint16")
     result = saved(picture, tmp_path / "a.avif", SaveOptions(quality=100))

@@ -16,22 +16,16 @@ _BRIGHT = {16: "PQ", 18: "HLG"}
 
 def read(stream: BinaryIO) -> Photo:
     """The picture, 10 and 12 bits as uint16 over its full range; of a sequence the first frame."""
-    import cv2
     from PIL.AvifImagePlugin import AvifImageFile
 
     with AvifImageFile(stream) as image:
         check_size(stream, *image.size, 8)
         exif, xmp, icc = (image.info.get(key) for key in ("exif", "xmp", "icc_profile"))
-        notes: tuple[str, ...] = (f"first of {image.n_frames} frames",) if image.n_frames > 1 else ()
+        frames = image.n_frames
+        notes: tuple[str, ...] = (f"first of {frames} frames",) if frames > 1 else ()
     stream.seek(0)
     data = stream.read()
-    try:
-        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise ValueError(error.err) from error
-    if decoded is None:
-        raise ValueError("its pixels cannot be decoded")
-    samples = decoded if decoded.ndim == 2 else decoded[..., [2, 1, 0, 3][: decoded.shape[2]]]
+    samples = _decoded(data, frames)
     if samples.dtype == np.uint16:
         bits = 12 if data[data.find(b"av1C") + 6] & 0x20 else 10
         samples = widened(samples, bits)
@@ -46,6 +40,26 @@ def _transfer(data: bytes) -> int | None:
     """The transfer characteristics (ITU-T H.273) of the color box (ISO/IEC 14496-12, 12.1.5), where there is one."""
     box = data.find(b"colrnclx")
     return int.from_bytes(data[box + 10 : box + 12], "big") if box >= 0 else None
+
+
+def _decoded(data: bytes, frames: int) -> np.ndarray:
+    """(H, W) or (H, W, C) as stored.
+
+    OpenCV tells AVIF by a file's first 500 bytes, and takes some that have alpha and XMP for none. imagecodecs reads
+    these; of sequences it gives pixels that are freed already.
+    """
+    import cv2
+    import imagecodecs
+
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise ValueError(error.err) from error
+    if decoded is not None:
+        return decoded if decoded.ndim == 2 else decoded[..., [2, 1, 0, 3][: decoded.shape[2]]]
+    if frames > 1:
+        raise ValueError("its pixels cannot be decoded")
+    return np.asarray(imagecodecs.avif_decode(data))
 
 
 def write_pq(photo: Photo, stream: BinaryIO, quality: int) -> list[str]:
