@@ -106,6 +106,22 @@ def test_a_raw_file_is_compared_as_developed(tmp_path: Path) -> None:
     assert json.loads(run(source, developed, "--json").stdout)["identical"] is True
 
 
+def test_one_of_them_may_come_through_a_pipe(pair: tuple[Path, Path]) -> None:
+    app = typer.Typer()
+    app.command()(compare)
+    for words in (("-", str(pair[1])), (str(pair[1]), "-")):
+        result = CliRunner().invoke(app, [*words, "--json"], input=pair[0].read_bytes())
+        assert json.loads(result.stdout)["max_difference"] == pytest.approx(10 / 255)
+
+
+def test_the_sheet_has_its_folder_made_and_its_format_known_before_the_work(pair: tuple[Path, Path]) -> None:
+    sheet = pair[0].parent / "new" / "sheet.png"
+    assert run(*pair, "--picture", sheet).exit_code == 0
+    assert sheet.exists()
+    result = run(pair[0], "gone.png", "--picture", sheet.with_suffix(".xyz"))
+    assert "names no picture format" in str(result.exception)
+
+
 def test_a_missing_picture_is_said(pair: tuple[Path, Path]) -> None:
     result = run(pair[0], pair[0].with_name("none.png"))
     assert isinstance(result.exception, ReadError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,12 @@ if TYPE_CHECKING:
     from photofix.compare import Comparison
     from photofix.photo import Photo
 
-Picture = Annotated[Path, typer.Argument(show_default=False, help="A picture, of any depth; RAW files are developed.")]
+Picture = Annotated[
+    Path,
+    typer.Argument(
+        show_default=False, help="A picture of any depth, or - for standard input; RAW files are developed."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Sheet = Annotated[
     Path | None,
@@ -39,7 +45,14 @@ def compare(a: Picture, b: Picture, as_json: Json = False, picture: Sheet = None
 
 
 def _check_output(picture: Path | None, inputs: tuple[Path, Path], overwrite: bool) -> None:
-    if picture is None or not picture.exists():
+    if picture is None:
+        return
+    from photofix.cli.files import make_folder_for
+    from photofix.write import format_of
+
+    format_of(picture)
+    make_folder_for(picture)
+    if not picture.exists():
         return
     if any(file.exists() and picture.samefile(file) for file in inputs):
         raise UsageError(f"{picture}: --picture would replace a picture that is compared; choose another name")
@@ -52,7 +65,7 @@ def _read(path: Path) -> Photo:
     from photofix.photo import RawPhoto
     from photofix.read import read
 
-    photo = read(path)
+    photo = read(sys.stdin.buffer.read(), "standard input") if str(path) == "-" else read(path)
     return development.develop(photo, photo.mosaic) if isinstance(photo, RawPhoto) else photo
 
 

@@ -6,9 +6,13 @@ import time
 
 import rich.progress
 from rich.console import Console
+from rich.table import Column
 from rich.text import Text
 
 from photofix.batch import Job
+
+#: Letters of a photo's name that are shown, so that long ones leave room for the bar.
+_NAME = 40
 
 
 class Progress:
@@ -16,7 +20,7 @@ class Progress:
 
     def __init__(self, photos: int, visible: bool) -> None:
         columns = (
-            rich.progress.TextColumn("{task.description}", markup=False),
+            rich.progress.TextColumn("{task.description}", markup=False, table_column=Column(max_width=_NAME)),
             rich.progress.BarColumn(),
             rich.progress.TextColumn("{task.fields[done]}/{task.total:.0f}"),
             rich.progress.TextColumn("{task.fields[speed]}"),
