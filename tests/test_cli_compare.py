@@ -57,8 +57,23 @@ def test_json(pair: tuple[Path, Path]) -> None:
 def test_json_of_identical_pictures_is_json(pair: tuple[Path, Path]) -> None:
     result = run(pair[0], pair[0], "--json")
     found = json.loads(result.stdout, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert found == {"psnr": None, "ssim": pytest.approx(1), "max_difference": 0, "identical": True}
+    numbers = {"psnr": None, "ssim": pytest.approx(1), "max_difference": 0, "alpha_difference": 0}
+    assert found == numbers | {"identical": True}
     assert "infinite (identical)" in run(pair[0], pair[0]).stdout
+
+
+def test_pictures_that_differ_in_alpha_alone_are_not_identical(tmp_path: Path) -> None:
+    pixels, alpha = np.full((16, 24, 3), 100, np.uint8), np.full((16, 24), 255, np.uint8)
+    write(Photo(pixels), tmp_path / "none.png")
+    write(Photo(pixels, alpha=alpha), tmp_path / "opaque.png")
+    alpha[3, 4] = 0
+    write(Photo(pixels, alpha=alpha), tmp_path / "hole.png")
+    same = json.loads(run(tmp_path / "none.png", tmp_path / "opaque.png", "--json").stdout)
+    assert (same["alpha_difference"], same["identical"]) == (0, True)
+    other = run(tmp_path / "none.png", tmp_path / "hole.png")
+    assert "PSNR            infinite\n" in other.stdout
+    assert "alpha differs   1.000000" in other.stdout
+    assert json.loads(run(tmp_path / "opaque.png", tmp_path / "hole.png", "--json").stdout)["identical"] is False
 
 
 def test_small_pictures(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Measures of how two pictures differ, and a sheet that shows it.
 
 Pixels count from 0 to 1 by the full range of their type, so pictures of any two depths can be compared; an alpha
-channel is left out. Everything is computed in float64 over bands of rows, so a large picture needs little memory.
+channel is compared by itself. They are computed in float64 over bands of rows, so a large picture needs little memory.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from photofix.color import linear_to_srgb
 from photofix.errors import UsageError
-from photofix.photo import Photo, white
+from photofix.photo import Photo, shares_of, white
 
 #: Rows that are worked on at a time.
 BAND = 256
@@ -31,11 +31,17 @@ GAIN = 8.0
 @dataclass(frozen=True)
 class Comparison:
     """What `compare` says of two pictures: psnr in dB (infinite for identical ones), ssim (None below 11 x 11 pixels)
-    and the largest difference of any sample, white = 1."""
+    and the largest difference of any sample, white = 1; alpha, which none of these counts, has its own."""
 
     psnr: float
     ssim: float | None
     max_difference: float
+    alpha_difference: float = 0.0
+
+    @property
+    def identical(self) -> bool:
+        """Whether no sample differs, nor any of alpha."""
+        return self.max_difference == self.alpha_difference == 0
 
 
 def compare(a: Photo, b: Photo) -> Comparison:
@@ -45,7 +51,13 @@ def compare(a: Photo, b: Photo) -> Comparison:
         UsageError: they differ in size, channels or encoding, or hold values that are not numbers.
     """
     similarity = None if min(a.pixels.shape[:2]) < WINDOW else ssim(a, b)
-    return Comparison(psnr(a, b), similarity, max_difference(a, b))
+    alpha = float(np.abs(_alpha(a) - _alpha(b)).max())
+    return Comparison(psnr(a, b), similarity, max_difference(a, b), alpha)
+
+
+def _alpha(photo: Photo) -> np.ndarray:
+    """(H, W) or (1, 1) float32, 1 where nothing shines through."""
+    return np.ones((1, 1), np.float32) if photo.alpha is None else shares_of(photo.alpha, white(photo.alpha.dtype))
 
 
 def psnr(a: Photo, b: Photo) -> float:

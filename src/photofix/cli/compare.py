@@ -77,13 +77,14 @@ def _save_sheet(pixels: np.ndarray, path: Path) -> None:
 
 
 def _as_lines(found: Comparison) -> str:
-    identical = found.max_difference == 0
     similarity = "needs 11 x 11 pixels" if found.ssim is None else f"{found.ssim:.4f}"
+    ratio = f"{found.psnr:.2f} dB" if found.max_difference else f"infinite{' (identical)' * found.identical}"
     return "\n".join(
         [
-            f"PSNR            {'infinite (identical)' if identical else f'{found.psnr:.2f} dB'}",
+            f"PSNR            {ratio}",
             f"SSIM            {similarity}",
             f"max difference  {found.max_difference:.6f} ({found.max_difference * 255:.2f} of 255)",
+            *([f"alpha differs   {found.alpha_difference:.6f}"] if found.alpha_difference else []),
         ]
     )
 
@@ -94,6 +95,7 @@ def _as_json(found: Comparison) -> str:
             "psnr": found.psnr if math.isfinite(found.psnr) else None,
             "ssim": found.ssim,
             "max_difference": found.max_difference,
-            "identical": found.max_difference == 0,
+            "alpha_difference": found.alpha_difference,
+            "identical": found.identical,
         }
     )
