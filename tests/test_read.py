@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import imagecodecs
@@ -373,6 +375,15 @@ def test_no_picture(data: bytes, words: str) -> None:
     with pytest.raises(ReadError, match=words) as caught:
         read(data, "name.jpg")
     assert "name.jpg" in str(caught.value)
+
+
+@pytest.mark.parametrize("format_name", ["jpeg", "exr"])
+def test_a_pipe_with_a_name_is_read(format_name: str, tmp_path: Path) -> None:
+    data, path = encoded(format_name), tmp_path / "pipe.exr"
+    os.mkfifo(path)
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(path.write_bytes, data)
+        assert np.array_equal(opened(path).pixels, opened(data).pixels)
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:

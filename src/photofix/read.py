@@ -98,7 +98,8 @@ def read(source: Path | bytes, name: str = "") -> Photo | RawPhoto:
     name = name or (str(source) if isinstance(source, Path) else "the data given")
     try:
         with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as stream:
-            return _read(stream, name)
+            # A shell's <(...) is a pipe with a name.
+            return _read(stream if stream.seekable() else io.BytesIO(stream.read()), name)
     except FileNotFoundError as error:
         raise ReadError(f"{name}: there is no such file; check the name") from error
     except IsADirectoryError as error:
