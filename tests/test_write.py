@@ -8,6 +8,7 @@ import resource
 import stat
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -377,26 +378,29 @@ def test_a_failure_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch:
         assert os.listdir(tmp_path) == ["a.png"]
 
 
-@pytest.fixture
-def _full_disk() -> Iterator[None]:
-    """Files end at 1000 bytes."""
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """Files end at 1000 bytes: within a test only, for what pytest says of it may go into a file, too."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("_full_disk")
 @pytest.mark.parametrize("format_name", PICTURE_FORMATS)
 def test_a_full_disk_is_said_whoever_meets_it(format_name: str, tmp_path: Path) -> None:
     ending = FORMATS[format_name].endings[0]
-    with pytest.raises(
-        WriteError, match=rf"a\.{ending}: cannot be written \(.+\); check the folder and the space left"
-    ):
+    said = rf"a\.{ending}: cannot be written \(.+\); check the folder and the space left"
+    with full_disk(), pytest.raises(WriteError, match=said):
         write(photo(size=(64, 64)), tmp_path / f"a.{ending}")
     assert not os.listdir(tmp_path)
     # A pipe's picture is made in a temporary folder: it is that one's disk which is full.
-    with pytest.raises(WriteError, match=rf"{tempfile.gettempdir()}.*\.{ending}: cannot be written"):
+    with (
+        full_disk(),
+        pytest.raises(WriteError, match=rf"{tempfile.gettempdir()}.*\.{ending}: cannot be written"),
+    ):
         write_stream(photo(size=(64, 64)), io.BytesIO(), SaveOptions(format=format_name))
 
 
