@@ -291,3 +291,13 @@ def test_classical_methods_load_no_network(method: str, monkeypatch: pytest.Monk
     assert not np.array_equal(np.asarray(answer), picture)
     known = KnownBlur(((1.0,),), method)  # type: ignore[arg-type]
     assert Models(Settings("deblur", blur=known)).called_for(False) is None
+
+
+def test_a_cut_of_the_embedded_network_is_not_seen() -> None:
+    """One that was trained on may look farther than before: then the manifest's margin has to grow."""
+    sample = Path(__file__).parent.parent / "samples" / "noisy.dng"
+    clean = photofix.denoise(photofix.open(sample))
+    assert isinstance(clean, Photo)
+    cut, whole = (np.asarray(photofix.deblur(clean.pixels, tile=tile)) for tile in (256, "none"))
+    assert cut.dtype == np.uint16
+    assert np.abs(cut.astype(np.float32) - whole).max() <= 65535 / 255 / 2
